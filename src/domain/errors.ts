@@ -1,0 +1,325 @@
+/**
+ * The one table of what can go wrong. `docs/errors.md` is made from it, the
+ * wire and the CLI translate by it, and a reconciler decides by it whether to
+ * try again.
+ */
+
+/** A closed set of error classes: each has its Connect code and its exit code. */
+export const kinds = {
+  invalid: { code: "invalid_argument", exitCode: 2 },
+  "not-found": { code: "not_found", exitCode: 3 },
+  conflict: { code: "already_exists", exitCode: 1 },
+  "not-ready": { code: "failed_precondition", exitCode: 1 },
+  denied: { code: "permission_denied", exitCode: 4 },
+  unauthenticated: { code: "unauthenticated", exitCode: 4 },
+  unsupported: { code: "unimplemented", exitCode: 1 },
+  "plugin-failed": { code: "aborted", exitCode: 1 },
+  exhausted: { code: "resource_exhausted", exitCode: 1 },
+  deadline: { code: "deadline_exceeded", exitCode: 1 },
+  canceled: { code: "canceled", exitCode: 1 },
+  unavailable: { code: "unavailable", exitCode: 5 },
+  internal: { code: "internal", exitCode: 1 },
+} as const;
+
+export type ErrorKind = keyof typeof kinds;
+
+interface ReasonFacts {
+  readonly kind: ErrorKind;
+  /** Whether the same request may succeed later without anybody changing its cause. */
+  readonly transient: boolean;
+  readonly cause: string;
+  readonly cure: string;
+}
+
+/** Reasons are stable words: in RPC details, events, logs and metrics. Add to them, never rename one. */
+export const reasons = {
+  INVALID_REQUEST: {
+    kind: "invalid",
+    transient: false,
+    cause: "A field of the request is missing, out of range, unknown or contradicts another one.",
+    cure: "Correct the field that the message names.",
+  },
+  INVALID_SELECTION: {
+    kind: "invalid",
+    transient: false,
+    cause: "The network selection breaks a rule of the Network Plumbing Working Group's standard.",
+    cure: "Correct the key that the message names: interface, ips, mac, bandwidth, portMappings and so on.",
+  },
+  INVALID_CONFIGURATION: {
+    kind: "invalid",
+    transient: false,
+    cause: "The agent's configuration file, or a command's options, can't be used.",
+    cure: "The message lists every fault with the path of its key; correct them and start again.",
+  },
+  INVALID_NETWORK: {
+    kind: "not-ready",
+    transient: false,
+    cause: "The network's CNI configuration can't be used: not JSON, without a name or plugins, or with a key of the wrong type.",
+    cure: "Correct the network's definition; the message names the file or object and the key.",
+  },
+  NETWORK_NOT_FOUND: {
+    kind: "not-found",
+    transient: true,
+    cause: "No network definition has the name that was asked for.",
+    cure: "Check the spelling and the namespace, or create the definition; podplug looks again each time it is asked.",
+  },
+  CAPABILITY_NOT_DECLARED: {
+    kind: "not-ready",
+    transient: false,
+    cause: "The selection asks for something (ips, mac, bandwidth, portMappings, …) that no plugin of the network declares as a capability.",
+    cure: 'Add the capability to the plugin in the network\'s configuration, for example "capabilities": {"ips": true}, or leave the key out of the selection.',
+  },
+  PLUGIN_NOT_FOUND: {
+    kind: "not-ready",
+    transient: true,
+    cause: "The network's configuration names a CNI plugin that none of the configured directories holds.",
+    cure: "Install the plugin in one of cni.binDirs, as an executable file.",
+  },
+  VERSION_UNSUPPORTED: {
+    kind: "not-ready",
+    transient: false,
+    cause: "The configuration asks for a CNI version that podplug or the plugin doesn't speak.",
+    cure: "Use a cniVersion from 0.1.0 to 1.1.0 that the plugin supports (podplug info lists podplug's).",
+  },
+  TARGET_NOT_FOUND: {
+    kind: "not-found",
+    transient: true,
+    cause: "There is no such pod, container or network namespace on this node.",
+    cure: "Check the name, and that the pod runs on this node; podplug list -A shows what there is.",
+  },
+  TARGET_INVALID: {
+    kind: "invalid",
+    transient: false,
+    cause: "The target isn't something to plug into: not a network namespace, the host's own, or of a kind that the configured runtime doesn't know.",
+    cure: "Name a pod, a container or the network namespace of one.",
+  },
+  SANDBOX_NOT_READY: {
+    kind: "not-ready",
+    transient: true,
+    cause: "The pod has no running sandbox at the moment, or its namespace changed while it was being worked on.",
+    cure: "Wait until the pod runs; a reconciler tries again by itself.",
+  },
+  ATTACHMENT_NOT_FOUND: {
+    kind: "not-found",
+    transient: false,
+    cause: "The pod has no attachment with this interface, network or ID.",
+    cure: "podplug list shows the attachments there are.",
+  },
+  INTERFACE_IN_USE: {
+    kind: "conflict",
+    transient: true,
+    cause: "The interface name is taken in the pod: by its own network, by another owner's attachment, or by one with other attributes.",
+    cure: "Choose another name, detach the present one first, or ask to replace your own.",
+  },
+  KEY_IN_USE: {
+    kind: "conflict",
+    transient: false,
+    cause: "The same owner has an attachment with this key and other attributes.",
+    cure: "Use another key, or ask to replace the attachment.",
+  },
+  OWNED_BY_OTHER: {
+    kind: "denied",
+    transient: false,
+    cause: "The attachment was made by another owner.",
+    cure: "Let its owner remove it, or force it if you may.",
+  },
+  OWNER_RESERVED: {
+    kind: "denied",
+    transient: false,
+    cause: "Owners that begin with annotation/ or intent/ are the controller's alone.",
+    cure: "Leave the owner empty, or choose another one.",
+  },
+  NOT_DETACHABLE: {
+    kind: "denied",
+    transient: false,
+    cause: "The interface isn't an attachment: lo, the pod's own network, or one that nobody plugged through podplug.",
+    cure: "Leave it: it goes with the pod.",
+  },
+  UNSUPPORTED: {
+    kind: "unsupported",
+    transient: false,
+    cause: "The request or the configuration asks for something that this version or this executor can't do.",
+    cure: "Leave the key that the message names out, or use a version or an executor that has it.",
+  },
+  PLUGIN_FAILED: {
+    kind: "plugin-failed",
+    transient: true,
+    cause: "A CNI plugin answered with an error.",
+    cure: "The failure carries the plugin's name, its code and its own message; cure what that says.",
+  },
+  PLUGIN_BAD_OUTPUT: {
+    kind: "plugin-failed",
+    transient: true,
+    cause: "A CNI plugin answered with something other than a CNI result: nothing, no JSON, too much of it, or a result of an unknown version.",
+    cure: "Run the plugin by hand with the same configuration; it breaks the CNI specification.",
+  },
+  PLUGIN_CRASHED: {
+    kind: "plugin-failed",
+    transient: true,
+    cause: "A CNI plugin was ended by a signal, or couldn't be started.",
+    cure: "Look at the node's memory and at the plugin's file; the message names the signal or the error.",
+  },
+  PLUGIN_TIMEOUT: {
+    kind: "deadline",
+    transient: true,
+    cause: "A CNI plugin didn't finish in time and was ended, with all its children.",
+    cure: "Look at what the plugin waits for, or raise cni.timeoutSeconds.",
+  },
+  CHECK_FAILED: {
+    kind: "not-ready",
+    transient: true,
+    cause: "The attachment isn't as it should be: a plugin's CHECK says so, or the interface is gone or renamed.",
+    cure: "Detach and attach again, or look for what changed it.",
+  },
+  INTERFACE_LEFT: {
+    kind: "plugin-failed",
+    transient: true,
+    cause: "The plugins said that the interface is removed, but the kernel still has it (somebody renamed it, perhaps).",
+    cure: "Remove the link by hand; the record stays until the interface is gone.",
+  },
+  CLEANUP_PENDING: {
+    kind: "not-ready",
+    transient: true,
+    cause: "An earlier attachment of this name is still being cleaned up: its DEL failed and is tried again.",
+    cure: "Cure what its failure says (podplug list -o wide shows it), or wait.",
+  },
+  JOURNAL_FAILED: {
+    kind: "internal",
+    transient: true,
+    cause: "The state directory can't be written: full, read-only or failing. Nothing was plugged without its record.",
+    cure: "Make room in stateDir, or mount it writable.",
+  },
+  RESOURCE_EXHAUSTED: {
+    kind: "exhausted",
+    transient: true,
+    cause: "A bound was reached: a request too large, too many calls in flight, or a watcher that doesn't read fast enough.",
+    cure: "Ask for less at once, and try again; a watcher starts again with a new snapshot.",
+  },
+  UNAUTHENTICATED: {
+    kind: "unauthenticated",
+    transient: false,
+    cause: "The caller showed no credentials, or none that are valid here.",
+    cure: "Give a token made for audience podplug, or a client certificate that the agent trusts.",
+  },
+  DENIED: {
+    kind: "denied",
+    transient: false,
+    cause: "The caller is known but may not do this.",
+    cure: "Ask a cluster admin for the permission that the message names.",
+  },
+  DEADLINE_EXCEEDED: {
+    kind: "deadline",
+    transient: true,
+    cause: "The caller's own deadline passed before the answer. A change that had begun goes on and ends well.",
+    cure: "Ask again with the same request (it is idempotent), or give it more time.",
+  },
+  CANCELED: {
+    kind: "canceled",
+    transient: true,
+    cause: "The caller went away. A change that had begun goes on and ends well.",
+    cure: "Ask again with the same request: it is idempotent.",
+  },
+  AGENT_STOPPING: {
+    kind: "unavailable",
+    transient: true,
+    cause: "The agent is shutting down and takes no new work.",
+    cure: "Try again when it is back.",
+  },
+  UNREACHABLE: {
+    kind: "unavailable",
+    transient: true,
+    cause: "The agent doesn't answer at the given address.",
+    cure: "Check that the agent runs and that --server names its socket or port.",
+  },
+  INTERNAL: {
+    kind: "internal",
+    transient: true,
+    cause: "podplug itself is at fault.",
+    cure: "Report it with the agent's log.",
+  },
+} as const satisfies Record<string, ReasonFacts>;
+
+export type Reason = keyof typeof reasons;
+
+export interface FailureFacts {
+  /** The CNI plugin that failed, by its type. */
+  readonly plugin?: string | undefined;
+  /** The CNI error code it gave. */
+  readonly cniCode?: number | undefined;
+  /** What it said beyond its message. */
+  readonly details?: string | undefined;
+  readonly retryAfterMs?: number | undefined;
+  readonly cause?: unknown;
+}
+
+/** What failed and on what, in lower case without a full stop; the cause is kept. */
+export class PodplugError extends Error {
+  override readonly name = "PodplugError";
+  readonly reason: Reason;
+  readonly plugin: string | undefined;
+  readonly cniCode: number | undefined;
+  readonly details: string | undefined;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(reason: Reason, message: string, facts: FailureFacts = {}) {
+    super(message, facts.cause === undefined ? undefined : { cause: facts.cause });
+    this.reason = reason;
+    this.plugin = facts.plugin;
+    this.cniCode = facts.cniCode;
+    this.details = facts.details;
+    this.retryAfterMs = facts.retryAfterMs;
+  }
+
+  get kind(): ErrorKind {
+    return reasons[this.reason].kind;
+  }
+
+  get transient(): boolean {
+    return reasons[this.reason].transient;
+  }
+}
+
+/** Why something failed, as data: in a record, in an event, on the wire. */
+export interface Failure {
+  /** A `Reason`, or the word of a newer version. */
+  readonly reason: string;
+  readonly message: string;
+  readonly plugin?: string | undefined;
+  readonly cniCode?: number | undefined;
+  readonly details?: string | undefined;
+  readonly retryable: boolean;
+  readonly retryAfterMs?: number | undefined;
+}
+
+export function isReason(word: string): word is Reason {
+  return Object.hasOwn(reasons, word);
+}
+
+/** Any thrown thing as ours: what isn't a PodplugError yet is INTERNAL, with its cause kept. */
+export function asPodplugError(thrown: unknown): PodplugError {
+  if (thrown instanceof PodplugError) return thrown;
+  return new PodplugError("INTERNAL", messageOf(thrown), { cause: thrown });
+}
+
+export function failureOf(thrown: unknown): Failure {
+  const error = asPodplugError(thrown);
+  return {
+    reason: error.reason,
+    message: error.message,
+    plugin: error.plugin,
+    cniCode: error.cniCode,
+    details: error.details,
+    retryable: error.transient,
+    retryAfterMs: error.retryAfterMs,
+  };
+}
+
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
+/** The error's own code (`ENOENT`, …) when it is one of Node's, for telling errors apart without their text. */
+export function systemCodeOf(thrown: unknown): string | undefined {
+  if (!(thrown instanceof Error) || !("code" in thrown)) return undefined;
+  return typeof thrown.code === "string" ? thrown.code : undefined;
+}

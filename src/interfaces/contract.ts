@@ -1,0 +1,39 @@
+/**
+ * Which namespace a path leads to, whatever it is called. Inode numbers are
+ * recycled within a boot; the kernel's cookie is not (Linux 5.14 and newer;
+ * empty before).
+ */
+export interface NetnsIdentity {
+  readonly bootId: string;
+  /** `device:inode` of the namespace file. */
+  readonly inode: string;
+  readonly cookie: string;
+}
+
+/** One interface as the kernel has it now. */
+export interface KernelInterface {
+  readonly index: number;
+  readonly name: string;
+  /** In lower case with colons; empty for a link without a hardware address. */
+  readonly mac: string;
+  readonly mtu: number;
+  /** Administratively up and with a carrier. */
+  readonly up: boolean;
+  /** With prefix length, in the kernel's order; IPv6 link-local ones too. */
+  readonly ips: readonly string[];
+}
+
+/**
+ * Looks into network namespaces without entering them for longer than a
+ * system call. Failures are PodplugErrors: TARGET_NOT_FOUND when the path
+ * doesn't exist, TARGET_INVALID when it isn't a network namespace.
+ */
+export interface InterfaceReader {
+  identify(netnsPath: string, signal: AbortSignal): Promise<NetnsIdentity>;
+  /** Every interface but `lo`, by ascending index. */
+  list(netnsPath: string, signal: AbortSignal): Promise<readonly KernelInterface[]>;
+}
+
+export function isSameNetns(a: NetnsIdentity, b: NetnsIdentity): boolean {
+  return a.bootId === b.bootId && a.inode === b.inode && a.cookie === b.cookie;
+}

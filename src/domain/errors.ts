@@ -219,6 +219,12 @@ export const reasons = {
     cause: "The caller went away. A change that had begun goes on and ends well.",
     cure: "Ask again with the same request: it is idempotent.",
   },
+  PRIVILEGE_MISSING: {
+    kind: "not-ready",
+    transient: true,
+    cause: "The agent itself lacks a privilege on its node that the work needs.",
+    cure: "Run it as root with the capability that the message names (CAP_SYS_ADMIN to look into network namespaces, CAP_NET_ADMIN for the plugins, CAP_SYS_PTRACE for /proc/PID/ns/net of other users' processes).",
+  },
   AGENT_STOPPING: {
     kind: "unavailable",
     transient: true,

@@ -1,0 +1,53 @@
+# What one needs day to day. Each command installs what it needs first (see
+# scripts/setup.sh) and does so only once.
+
+# The pinned Node.js and npm come first; /usr/sbin holds ip and iptables where
+# users don't have it on their PATH.
+export PATH := $(CURDIR)/toolchain/node_modules/.bin:$(CURDIR)/node_modules/.bin:$(PATH):/usr/sbin:/sbin
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup demo test check bench build gen docs fmt clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+setup: ## install what all commands need: Debian packages (as root), Node.js, npm packages
+	@scripts/setup.sh demo test check bench
+
+demo: ## plug two networks into a namespace that stands for a pod, and unplug them
+	@scripts/setup.sh demo
+	@test/sandbox.sh demo/demo.sh
+
+# T names files or folders to run, and options: make test T=test/cni
+test: ## run the tests (T=test/cni: some of them), in namespaces of their own
+	@scripts/setup.sh test
+	@test/sandbox.sh vitest run --configLoader native $(T)
+
+check: ## types, lint, format, generated code, imports, docs, unused code, shell
+	@scripts/setup.sh check
+	@scripts/check.sh
+
+bench: ## attach and detach against the bare plugins: medians, p99, throughput
+	@scripts/setup.sh bench
+	@test/sandbox.sh node test/bench/run.ts
+
+build: ## bundle the program into dist/
+	@scripts/setup.sh
+	@node scripts/build.ts
+
+gen: ## write gen/ anew from proto/
+	@scripts/setup.sh
+	@buf generate
+
+docs: ## write the generated pages of docs/ anew
+	@scripts/setup.sh
+	@node scripts/write-error-docs.ts
+	@node scripts/write-config-docs.ts
+
+fmt: ## format every file and sort imports
+	@scripts/setup.sh
+	@biome check --write --log-level=warn
+
+clean: ## remove what was built and installed
+	rm -rf dist .cache node_modules toolchain/node_modules

@@ -1,0 +1,167 @@
+import { closeSync, constants as files, fstatSync, openSync, statfsSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { constants } from "node:os";
+import { messageOf, PodplugError, systemCodeOf } from "../domain/errors.ts";
+import type { Libc } from "./libc.ts";
+import { describeErrno } from "./system-call.ts";
+
+const pathOnly = 0x200000;
+const closeOnExec = 0x80000;
+const newNetwork = 0x40000000;
+const namespaceFilesystem = 0x6e736673;
+const familyNetlink = 16;
+const kindRaw = 3;
+const protocolRoute = 0;
+const levelSocket = 1;
+const optionReceiveTimeout = 20;
+const optionNetnsCookie = 71;
+
+/** A network namespace held open: which one it is, and a route socket that stays in it. */
+export interface OpenNetns extends Disposable {
+  /** `device:inode`. */
+  readonly inode: string;
+  /** Empty where the kernel has none. */
+  readonly cookie: string;
+  /** Speaks NETLINK_ROUTE with the namespace from wherever it is used. */
+  readonly routeSocket: number;
+}
+
+export interface OpenNetnsOptions {
+  readonly libc: Libc;
+  /** An open file of the agent's own network namespace. */
+  readonly homeFd: number;
+  /** How long a receive on the route socket waits. */
+  readonly receiveTimeoutMs: number;
+}
+
+/** TARGET_NOT_FOUND, TARGET_INVALID, PRIVILEGE_MISSING; the caller disposes of what it gets. */
+export async function openNetns(path: string, options: OpenNetnsOptions): Promise<OpenNetns> {
+  const { libc, homeFd, receiveTimeoutMs } = options;
+  await using handle = await openPath(path);
+  // What was found, by its descriptor: the path may lead elsewhere by now.
+  const found = `/proc/self/fd/${handle.fd}`;
+  if (statfsSync(found).type !== namespaceFilesystem) throw notNetns(path);
+  const fd = openSync(found, files.O_RDONLY);
+  try {
+    const { dev, ino } = fstatSync(fd, { bigint: true });
+    const routeSocket = routeSocketIn(fd, homeFd, path, libc);
+    try {
+      prepare(routeSocket, receiveTimeoutMs, libc);
+      return {
+        inode: `${dev}:${ino}`,
+        cookie: cookieOf(routeSocket, libc),
+        routeSocket,
+        [Symbol.dispose]: () => void libc.close(routeSocket),
+      };
+    } catch (error) {
+      libc.close(routeSocket);
+      throw error;
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/**
+ * Only the place in the tree, not the thing itself: to open a FIFO blocks, and
+ * to open a device may set it going (a watchdog, a tape).
+ */
+async function openPath(path: string): ReturnType<typeof open> {
+  try {
+    return await open(path, pathOnly);
+  } catch (cause) {
+    switch (systemCodeOf(cause)) {
+      case "ENOENT":
+      case "ENOTDIR":
+      case "ESRCH":
+        throw new PodplugError("TARGET_NOT_FOUND", `no network namespace at ${path}`, { cause });
+      case "ELOOP":
+      case "ENAMETOOLONG":
+      case "ERR_INVALID_ARG_VALUE":
+        throw new PodplugError(
+          "TARGET_INVALID",
+          `not a path of a network namespace: ${JSON.stringify(path)}`,
+          {
+            cause,
+          },
+        );
+      case "EACCES":
+      case "EPERM":
+        throw new PodplugError(
+          "PRIVILEGE_MISSING",
+          `can't open network namespace ${path}: the agent lacks CAP_SYS_PTRACE (below /proc) or the right to search the directory`,
+          { cause },
+        );
+      default:
+        throw new PodplugError("INTERNAL", `can't open network namespace ${path}: ${messageOf(cause)}`, {
+          cause,
+        });
+    }
+  }
+}
+
+/**
+ * A socket belongs to the namespace it was made in. This thread is the one
+ * that starts plugins and opens listeners, so it is in there for one system
+ * call, with nothing in between that could run other code; threads of libuv's
+ * pool are started only when work is queued, so none inherits the namespace.
+ */
+function routeSocketIn(netnsFd: number, homeFd: number, path: string, libc: Libc): number {
+  const entered = libc.setns(netnsFd, newNetwork);
+  if (entered < 0) {
+    if (entered === -constants.errno.EINVAL) throw notNetns(path);
+    if (entered === -constants.errno.EPERM) {
+      throw new PodplugError(
+        "PRIVILEGE_MISSING",
+        `can't enter network namespace ${path}: the agent lacks CAP_SYS_ADMIN in the user namespace that owns it`,
+      );
+    }
+    throw new PodplugError("INTERNAL", `can't enter network namespace ${path}: ${describeErrno(entered)}`);
+  }
+  let routeSocket: number;
+  try {
+    routeSocket = libc.socket(familyNetlink, kindRaw | closeOnExec, protocolRoute);
+  } finally {
+    // A process left behind in a pod's network would plug its plugins' host
+    // ends into that pod and listen on its addresses: it must not live on.
+    if (libc.setns(homeFd, newNetwork) < 0) process.abort();
+  }
+  if (routeSocket < 0) {
+    throw new PodplugError(
+      "INTERNAL",
+      `can't make a netlink socket in ${path}: ${describeErrno(routeSocket)}`,
+    );
+  }
+  return routeSocket;
+}
+
+function prepare(routeSocket: number, receiveTimeoutMs: number, libc: Libc): void {
+  // struct sockaddr_nl with port 0, the kernel's: once connected, nobody in
+  // the namespace who may send netlink messages can answer in its place.
+  const address = new Uint8Array(12);
+  new Uint16Array(address.buffer, 0, 1)[0] = familyNetlink;
+  const seconds = Math.floor(receiveTimeoutMs / 1000);
+  const timeout = BigInt64Array.of(BigInt(seconds), BigInt((receiveTimeoutMs - seconds * 1000) * 1000));
+  const results = [
+    libc.connect(routeSocket, address),
+    libc.setsockopt(routeSocket, levelSocket, optionReceiveTimeout, new Uint8Array(timeout.buffer)),
+  ];
+  for (const result of results) {
+    if (result < 0)
+      throw new PodplugError("INTERNAL", `can't set up a netlink socket: ${describeErrno(result)}`);
+  }
+}
+
+function cookieOf(routeSocket: number, libc: Libc): string {
+  const cookie = new BigUint64Array(1);
+  const result = libc.getsockopt(routeSocket, levelSocket, optionNetnsCookie, new Uint8Array(cookie.buffer));
+  // Linux before 5.14 doesn't know the option.
+  if (result === -constants.errno.ENOPROTOOPT) return "";
+  if (result < 0)
+    throw new PodplugError("INTERNAL", `can't read a namespace's cookie: ${describeErrno(result)}`);
+  return String(cookie[0]);
+}
+
+function notNetns(path: string): PodplugError {
+  return new PodplugError("TARGET_INVALID", `not a network namespace: ${path}`);
+}

@@ -1,5 +1,5 @@
-import type { NetnsIdentity } from "../interfaces/contract.ts";
 import type { PodRef, Target } from "../domain/target.ts";
+import type { NetnsIdentity } from "../interfaces/contract.ts";
 
 /** Where a target's interfaces live now. */
 export interface Sandbox {

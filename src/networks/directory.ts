@@ -1,0 +1,92 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { printNetworkList } from "../cni/network-list.ts";
+import { messageOf, PodplugError, systemCodeOf } from "../domain/errors.ts";
+import type { Logger } from "../domain/log.ts";
+import { abortError } from "../domain/signals.ts";
+import type { NetworkCatalog } from "./contract.ts";
+import { examine, type NetworkFile, readBounded, stampOf } from "./network-files.ts";
+
+export interface DirectoryCatalogOptions {
+  readonly directory: string;
+  readonly log: Logger;
+}
+
+/**
+ * The networks in a directory of CNI configuration files (`.conflist`,
+ * `.conf`, `.json`), by the names inside them; of two with one name, the file
+ * whose name sorts first. They have no namespaces. Changes are seen at the
+ * next look; a broken file hides no other network.
+ */
+export function createDirectoryCatalog({ directory, log }: DirectoryCatalogOptions): NetworkCatalog {
+  let known: ReadonlyMap<string, NetworkFile> = new Map();
+  let shadows: ReadonlyMap<string, string> = new Map();
+
+  async function look(signal: AbortSignal): Promise<readonly NetworkFile[]> {
+    const files: NetworkFile[] = [];
+    for (const fileName of await namesIn(directory)) {
+      if (signal.aborted) throw abortError(signal, `reading ${directory}`);
+      const path = join(directory, fileName);
+      const stamp = await stampOf(path);
+      if (stamp === undefined) continue;
+      const before = known.get(path);
+      files.push(before?.stamp === stamp ? before : await examine(path, stamp, signal));
+    }
+    // All at once and without waiting, so that looks side by side tell each change once.
+    report(files);
+    known = new Map(files.map((file) => [file.path, file]));
+    return files;
+  }
+
+  function report(files: readonly NetworkFile[]): void {
+    for (const { path, stamp, fault } of files) {
+      if (fault && known.get(path)?.stamp !== stamp) {
+        log.warn({ file: path, reason: fault.reason, fault: fault.message }, "network file can't be used");
+      }
+    }
+    const winners = new Map<string, string>();
+    const shadowed = new Map<string, string>();
+    for (const { path, name, fault } of files) {
+      if (fault) continue;
+      const winner = winners.get(name);
+      if (winner === undefined) {
+        winners.set(name, path);
+        continue;
+      }
+      shadowed.set(path, winner);
+      if (shadows.get(path) !== winner) {
+        log.warn({ file: path, network: name, usedFile: winner }, "network file is shadowed by another one");
+      }
+    }
+    shadows = shadowed;
+  }
+
+  return {
+    async find({ name, namespace }, _podNamespace, signal) {
+      const missing = (why: string): PodplugError =>
+        new PodplugError("NETWORK_NOT_FOUND", `${why} in directory ${directory}`);
+      if (signal.aborted) throw abortError(signal, `reading ${directory}`);
+      if (name === undefined) throw missing("a configuration without a name isn't looked up");
+      if (namespace !== undefined)
+        throw missing(`network ${namespace}/${name} has a namespace: there are none`);
+
+      const namesakes = (await look(signal)).filter((file) => file.name === name);
+      const file = namesakes.find(({ fault }) => fault === undefined) ?? namesakes[0];
+      if (file === undefined) throw missing(`no network ${name}`);
+      // Read anew, as its siblings may have changed where the file itself didn't.
+      const list = await readBounded(file.path, signal);
+      if (list.name !== name) throw missing(`no network ${name}`);
+      return { displayName: name, source: "directory", config: printNetworkList(list) };
+    },
+  };
+}
+
+async function namesIn(directory: string): Promise<readonly string[]> {
+  try {
+    const names = await readdir(directory);
+    return names.filter((name) => /^[^.].*\.(conflist|conf|json)$/.test(name)).sort();
+  } catch (cause) {
+    if (systemCodeOf(cause) === "ENOENT") return [];
+    throw new PodplugError("UNREACHABLE", `can't list networks: ${messageOf(cause)}`, { cause });
+  }
+}

@@ -104,6 +104,10 @@ if ! has_toolchain; then
   quietly npm ci --prefix toolchain --ignore-scripts --no-audit --no-fund --no-progress --loglevel=error ||
     fail "npm could not install the toolchain"
   node=toolchain/node_modules/.bin/node
+  # npm 9 drops this link together with the package for the other architecture, which names it too.
+  for package in toolchain/node_modules/node-linux-*; do
+    [ ! -x "$package/bin/node" ] || ln -sf "../${package##*/}/bin/node" "$node"
+  done
   [ -x "$node" ] || fail "there is no pinned Node.js for this machine ($(uname -sm)); Linux on x86_64 and aarch64 have one"
   "$node" --version >/dev/null || fail "the pinned Node.js doesn't run on this machine"
   toolchain_stamp >.cache/setup/toolchain

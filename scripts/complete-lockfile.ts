@@ -24,7 +24,9 @@ const processors = ["arm", "arm64", "armv7", "ia32", "ppc64", "riscv64", "s390x"
 function platformOf(name: string): LockedPackage | undefined {
   const words = name.split(/[-/]/);
   const os = words.filter((word) => systems.includes(word));
-  const cpu = words.filter((word) => processors.includes(word)).map((word) => (word === "armv7" ? "arm" : word));
+  const cpu = words
+    .filter((word) => processors.includes(word))
+    .map((word) => (word === "armv7" ? "arm" : word));
   if (os.length !== 1 || cpu.length !== 1) return undefined;
   const libc = words.some((word) => word.startsWith("musl")) ? { libc: ["musl"] } : {};
   return { cpu, os, ...libc };

@@ -54,7 +54,8 @@ export const reasons = {
   INVALID_NETWORK: {
     kind: "not-ready",
     transient: false,
-    cause: "The network's CNI configuration can't be used: not JSON, without a name or plugins, or with a key of the wrong type.",
+    cause:
+      "The network's CNI configuration can't be used: not JSON, without a name or plugins, or with a key of the wrong type.",
     cure: "Correct the network's definition; the message names the file or object and the key.",
   },
   NETWORK_NOT_FOUND: {
@@ -66,7 +67,8 @@ export const reasons = {
   CAPABILITY_NOT_DECLARED: {
     kind: "not-ready",
     transient: false,
-    cause: "The selection asks for something (ips, mac, bandwidth, portMappings, …) that no plugin of the network declares as a capability.",
+    cause:
+      "The selection asks for something (ips, mac, bandwidth, portMappings, …) that no plugin of the network declares as a capability.",
     cure: 'Add the capability to the plugin in the network\'s configuration, for example "capabilities": {"ips": true}, or leave the key out of the selection.',
   },
   PLUGIN_NOT_FOUND: {
@@ -90,13 +92,15 @@ export const reasons = {
   TARGET_INVALID: {
     kind: "invalid",
     transient: false,
-    cause: "The target isn't something to plug into: not a network namespace, the host's own, or of a kind that the configured runtime doesn't know.",
+    cause:
+      "The target isn't something to plug into: not a network namespace, the host's own, or of a kind that the configured runtime doesn't know.",
     cure: "Name a pod, a container or the network namespace of one.",
   },
   SANDBOX_NOT_READY: {
     kind: "not-ready",
     transient: true,
-    cause: "The pod has no running sandbox at the moment, or its namespace changed while it was being worked on.",
+    cause:
+      "The pod has no running sandbox at the moment, or its namespace changed while it was being worked on.",
     cure: "Wait until the pod runs; a reconciler tries again by itself.",
   },
   ATTACHMENT_NOT_FOUND: {
@@ -108,7 +112,8 @@ export const reasons = {
   INTERFACE_IN_USE: {
     kind: "conflict",
     transient: true,
-    cause: "The interface name is taken in the pod: by its own network, by another owner's attachment, or by one with other attributes.",
+    cause:
+      "The interface name is taken in the pod: by its own network, by another owner's attachment, or by one with other attributes.",
     cure: "Choose another name, detach the present one first, or ask to replace your own.",
   },
   KEY_IN_USE: {
@@ -132,7 +137,8 @@ export const reasons = {
   NOT_DETACHABLE: {
     kind: "denied",
     transient: false,
-    cause: "The interface isn't an attachment: lo, the pod's own network, or one that nobody plugged through podplug.",
+    cause:
+      "The interface isn't an attachment: lo, the pod's own network, or one that nobody plugged through podplug.",
     cure: "Leave it: it goes with the pod.",
   },
   UNSUPPORTED: {
@@ -150,7 +156,8 @@ export const reasons = {
   PLUGIN_BAD_OUTPUT: {
     kind: "plugin-failed",
     transient: true,
-    cause: "A CNI plugin answered with something other than a CNI result: nothing, no JSON, too much of it, or a result of an unknown version.",
+    cause:
+      "A CNI plugin answered with something other than a CNI result: nothing, no JSON, too much of it, or a result of an unknown version.",
     cure: "Run the plugin by hand with the same configuration; it breaks the CNI specification.",
   },
   PLUGIN_CRASHED: {
@@ -168,13 +175,15 @@ export const reasons = {
   CHECK_FAILED: {
     kind: "not-ready",
     transient: true,
-    cause: "The attachment isn't as it should be: a plugin's CHECK says so, or the interface is gone or renamed.",
+    cause:
+      "The attachment isn't as it should be: a plugin's CHECK says so, or the interface is gone or renamed.",
     cure: "Detach and attach again, or look for what changed it.",
   },
   INTERFACE_LEFT: {
     kind: "plugin-failed",
     transient: true,
-    cause: "The plugins said that the interface is removed, but the kernel still has it (somebody renamed it, perhaps).",
+    cause:
+      "The plugins said that the interface is removed, but the kernel still has it (somebody renamed it, perhaps).",
     cure: "Remove the link by hand; the record stays until the interface is gone.",
   },
   CLEANUP_PENDING: {
@@ -186,13 +195,15 @@ export const reasons = {
   JOURNAL_FAILED: {
     kind: "internal",
     transient: true,
-    cause: "The state directory can't be written: full, read-only or failing. Nothing was plugged without its record.",
+    cause:
+      "The state directory can't be written: full, read-only or failing. Nothing was plugged without its record.",
     cure: "Make room in stateDir, or mount it writable.",
   },
   RESOURCE_EXHAUSTED: {
     kind: "exhausted",
     transient: true,
-    cause: "A bound was reached: a request too large, too many calls in flight, or a watcher that doesn't read fast enough.",
+    cause:
+      "A bound was reached: a request too large, too many calls in flight, or a watcher that doesn't read fast enough.",
     cure: "Ask for less at once, and try again; a watcher starts again with a new snapshot.",
   },
   UNAUTHENTICATED: {
@@ -210,7 +221,8 @@ export const reasons = {
   DEADLINE_EXCEEDED: {
     kind: "deadline",
     transient: true,
-    cause: "The caller's own deadline passed before the answer. A change that had begun goes on and ends well.",
+    cause:
+      "The caller's own deadline passed before the answer. A change that had begun goes on and ends well.",
     cure: "Ask again with the same request (it is idempotent), or give it more time.",
   },
   CANCELED: {

@@ -1,3 +1,5 @@
+import { createHash } from "node:crypto";
+
 /**
  * The kernel's and CNI's rule for an interface name: 1 to 15 bytes, not `.` or
  * `..`, no slash, colon or white space (CNI spec 1.1.0, section 2; libcni
@@ -23,4 +25,17 @@ export function lowestFreeNetName(taken: ReadonlySet<string>): string {
   let ordinal = 1;
   while (taken.has(`net${ordinal}`)) ordinal += 1;
   return `net${ordinal}`;
+}
+
+/**
+ * Kaloom's form of a generated name: `net` and the first 12 hex digits of the
+ * MD5 of the network's name. A second attachment of the same network hashes
+ * the name with its ordinal, so that it has a stable name too.
+ */
+export function hashedNetName(network: string, taken: ReadonlySet<string>): string {
+  for (let ordinal = 1; ; ordinal += 1) {
+    const hashed = ordinal === 1 ? network : `${network}#${ordinal}`;
+    const name = `net${createHash("md5").update(hashed).digest("hex").slice(0, 12)}`;
+    if (!taken.has(name)) return name;
+  }
 }

@@ -1,5 +1,5 @@
-import type { Failure } from "./errors.ts";
 import type { AttachmentState, Origin } from "./attachment.ts";
+import type { Failure } from "./errors.ts";
 import type { JsonObject } from "./json.ts";
 import type { NetworkSelection } from "./selection.ts";
 import type { PodRef, Target } from "./target.ts";

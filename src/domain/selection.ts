@@ -88,17 +88,33 @@ function selectionFaults(selection: NetworkSelection): string[] {
   const expect = (holds: boolean, fault: string): void => {
     if (!holds) faults.push(fault);
   };
-  const { name, namespace, config, source, ips = [], mac, infinibandGuid, bandwidth, portMappings = [] } = selection;
+  const {
+    name,
+    namespace,
+    config,
+    source,
+    ips = [],
+    mac,
+    infinibandGuid,
+    bandwidth,
+    portMappings = [],
+  } = selection;
 
   if (config === undefined) {
     expect(name !== undefined, "neither a name nor an inline config is given");
     expect(source !== "inline", "source is inline but no config is given");
   } else {
     expect(name === undefined, "name and config exclude each other");
-    expect(source === undefined || source === "inline", `source ${source} and an inline config exclude each other`);
+    expect(
+      source === undefined || source === "inline",
+      `source ${source} and an inline config exclude each other`,
+    );
   }
   expect(name === undefined || isCniName(name), `name ${quote(name)} isn't a network's name`);
-  expect(namespace === undefined || isObjectName(namespace), `namespace ${quote(namespace)} isn't a namespace's name`);
+  expect(
+    namespace === undefined || isObjectName(namespace),
+    `namespace ${quote(namespace)} isn't a namespace's name`,
+  );
   if (selection.interface !== undefined) {
     expect(
       isInterfaceName(selection.interface),
@@ -106,7 +122,8 @@ function selectionFaults(selection: NetworkSelection): string[] {
     );
     expect(selection.interface !== "lo", "interface lo is the pod's own");
   }
-  for (const ip of ips) expect(isAddress(ip), `ips: ${quote(ip)} isn't an IP address with or without prefix length`);
+  for (const ip of ips)
+    expect(isAddress(ip), `ips: ${quote(ip)} isn't an IP address with or without prefix length`);
   expect(new Set(ips).size === ips.length, "ips names an address twice");
   expect(mac === undefined || isUsableMac(mac), `mac ${quote(mac)} isn't a unicast hardware address`);
   expect(
@@ -119,7 +136,9 @@ function selectionFaults(selection: NetworkSelection): string[] {
   );
   if (bandwidth) faults.push(...bandwidthFaults(bandwidth));
   for (const mapping of portMappings) faults.push(...portMappingFaults(mapping));
-  const hostPorts = portMappings.map((mapping) => `${mapping.hostIp ?? ""} ${mapping.hostPort}/${mapping.protocol}`);
+  const hostPorts = portMappings.map(
+    (mapping) => `${mapping.hostIp ?? ""} ${mapping.hostPort}/${mapping.protocol}`,
+  );
   expect(new Set(hostPorts).size === hostPorts.length, "portMappings names a host port twice");
   for (const gateway of selection.defaultRoute?.gateways ?? []) {
     expect(isIP(gateway) !== 0, `default-route: ${quote(gateway)} isn't an IP address`);
@@ -132,7 +151,8 @@ function bandwidthFaults(bandwidth: Bandwidth): string[] {
   for (const [key, value] of Object.entries(bandwidth) as [string, number][]) {
     if (!Number.isSafeInteger(value) || value < 0) faults.push(`bandwidth: ${key} isn't a count of bits`);
   }
-  if (bandwidth.ingressBurst && !bandwidth.ingressRate) faults.push("bandwidth: ingressBurst needs ingressRate");
+  if (bandwidth.ingressBurst && !bandwidth.ingressRate)
+    faults.push("bandwidth: ingressBurst needs ingressRate");
   if (bandwidth.egressBurst && !bandwidth.egressRate) faults.push("bandwidth: egressBurst needs egressRate");
   return faults;
 }

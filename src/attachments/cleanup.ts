@@ -1,0 +1,71 @@
+import type { Clock } from "../domain/clock.ts";
+import type { Logger } from "../domain/log.ts";
+import { neverAborted } from "../domain/signals.ts";
+import type { Applier } from "./apply.ts";
+import { factsOf } from "./apply.ts";
+import type { Feed } from "./feed.ts";
+import type { AttachmentRecord } from "./journal.ts";
+import { recordKey } from "./journal.ts";
+import type { Lanes } from "./lanes.ts";
+import type { RecordBook } from "./record-book.ts";
+import { Retries } from "./retries.ts";
+import { viewOf } from "./view.ts";
+
+/** An applier after which nothing stays half removed: what its DEL leaves is tried again, for ever. */
+export interface PersistentApplier {
+  readonly applier: Applier;
+  /** Tries now; its lane must be held. Does nothing when the record is cleaned up, or its name taken anew. */
+  cleanUp(record: AttachmentRecord): Promise<void>;
+  close(): void;
+}
+
+export function persistent(
+  plain: Applier,
+  options: {
+    readonly book: RecordBook;
+    readonly lanes: Lanes;
+    readonly feed: Feed;
+    readonly clock: Clock;
+    readonly log: Logger;
+  },
+): PersistentApplier {
+  const { book, lanes, feed, clock, log } = options;
+  const retries = new Retries(clock);
+
+  function guarded<T>(change: (record: AttachmentRecord) => Promise<T>) {
+    return async (record: AttachmentRecord): Promise<T> => {
+      try {
+        return await change(record);
+      } finally {
+        const left = book.get(record.sandbox.id, record.ifName);
+        if (left && left.state !== "attached") schedule(left);
+      }
+    };
+  }
+  const applier: Applier = {
+    attach: guarded((record) => plain.attach(record)),
+    detach: guarded((record) => plain.detach(record)),
+    undo: guarded((record) => plain.undo(record)),
+  };
+
+  function schedule(record: AttachmentRecord): void {
+    retries.schedule(recordKey(record), async () => {
+      try {
+        await lanes.run(record.sandbox.id, () => cleanUp(record), neverAborted);
+        return true;
+      } catch (error) {
+        log.warn({ ...factsOf(record), err: error }, "cleaning up failed; it is tried again");
+        return false;
+      }
+    });
+  }
+
+  async function cleanUp({ id, sandbox, ifName }: AttachmentRecord): Promise<void> {
+    const record = book.get(sandbox.id, ifName);
+    if (record?.id !== id || record.state === "attached") return;
+    await (record.state === "detaching" ? applier.detach(record) : applier.undo(record));
+    feed.publish({ kind: "detached", interface: viewOf(record.sandbox, undefined, record) });
+  }
+
+  return { applier, cleanUp, close: () => retries.close() };
+}

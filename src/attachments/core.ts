@@ -1,0 +1,45 @@
+import type { Clock } from "../domain/clock.ts";
+import type { Logger } from "../domain/log.ts";
+import type { Executor } from "../executor/contract.ts";
+import type { InterfaceReader } from "../interfaces/contract.ts";
+import type { NetworkCatalog } from "../networks/contract.ts";
+import type { SandboxLocator } from "../sandbox/contract.ts";
+import type { Applier } from "./apply.ts";
+import type { Feed } from "./feed.ts";
+import type { Gate } from "./gate.ts";
+import type { AttachmentJournal, AttachmentRecord } from "./journal.ts";
+import type { Lanes } from "./lanes.ts";
+import type { Namespaces } from "./namespaces.ts";
+import type { IfNaming } from "./plan.ts";
+import type { RecordBook } from "./record-book.ts";
+
+export interface EngineOptions {
+  readonly nodeName: string;
+  readonly version: string;
+  readonly journal: AttachmentJournal;
+  readonly sandboxes: SandboxLocator;
+  readonly networks: NetworkCatalog;
+  readonly executor: Executor;
+  readonly interfaces: InterfaceReader;
+  /** How many plugin chains may run at once. */
+  readonly maxConcurrent: number;
+  /** How long one network's plugins may take, for each verb afresh. */
+  readonly timeoutMs: number;
+  readonly ifNaming: IfNaming;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** What the engine's parts share. */
+export interface EngineCore extends EngineOptions {
+  readonly book: RecordBook;
+  readonly lanes: Lanes;
+  readonly gate: Gate;
+  readonly feed: Feed;
+  readonly namespaces: Namespaces;
+  readonly applier: Applier;
+  /** Cleans up after a record whose DEL failed, or did not come to run. Its lane must be held. */
+  readonly cleanUp: (record: AttachmentRecord) => Promise<void>;
+  /** Throws AGENT_STOPPING once the engine drains. */
+  readonly refuseWhenStopping: () => void;
+}

@@ -1,0 +1,127 @@
+import type { Caller } from "../domain/attachment.ts";
+import { PodplugError } from "../domain/errors.ts";
+import type { NodeApi, NodeInfo } from "../domain/node-api.ts";
+import { neverAborted } from "../domain/signals.ts";
+import { createApplier, factsOf } from "./apply.ts";
+import { createAttach } from "./attach.ts";
+import { persistent } from "./cleanup.ts";
+import type { EngineCore, EngineOptions } from "./core.ts";
+import { createDetach } from "./detach.ts";
+import { Feed } from "./feed.ts";
+import { Gate } from "./gate.ts";
+import { Lanes } from "./lanes.ts";
+import { createLook } from "./look.ts";
+import { createNamespaces } from "./namespaces.ts";
+import { RecordBook } from "./record-book.ts";
+import { recoverRecord } from "./recover.ts";
+
+/**
+ * The life cycle of every attachment of this node. A request finds its sandbox
+ * and waits for that sandbox's lane (lanes.ts); there it is compared with what
+ * is there (plan.ts), prepared, and carried out with a durable record before
+ * the first plugin starts (apply.ts).
+ */
+export interface Engine {
+  /** What the engine does for one caller, who was authenticated elsewhere. */
+  forCaller(caller: Caller): NodeApi;
+  /**
+   * Reads the journal and queues what an earlier run left unfinished, each in
+   * its sandbox's lane, so that requests that come meanwhile wait behind it.
+   * Call it once, after that run's plugins were ended. `settled` resolves when
+   * all of it was tried once.
+   */
+  recover(): Promise<{ readonly settled: Promise<void> }>;
+  /** CNI GC for the named networks, with every record as the valid set; no other plugin runs meanwhile. */
+  collectGarbage(networks: readonly string[], signal: AbortSignal): Promise<void>;
+  /** Takes no new work, tells the watchers, and resolves when what had begun has ended. */
+  drain(): Promise<void>;
+}
+
+export function createEngine(options: EngineOptions): Engine {
+  const { journal, sandboxes, networks, executor, interfaces, log } = options;
+  const book = new RecordBook(journal);
+  const lanes = new Lanes();
+  const gate = new Gate(options.maxConcurrent);
+  const feed = new Feed();
+  const namespaces = createNamespaces(interfaces, sandboxes);
+  const { applier, cleanUp, close } = persistent(createApplier({ ...options, book, gate, namespaces }), {
+    ...options,
+    book,
+    lanes,
+    feed,
+  });
+  let stopping = false;
+  const refuseWhenStopping = (): void => {
+    if (stopping) throw new PodplugError("AGENT_STOPPING", "the agent is shutting down");
+  };
+  const core: EngineCore = {
+    ...options,
+    book,
+    lanes,
+    gate,
+    feed,
+    namespaces,
+    applier,
+    cleanUp,
+    refuseWhenStopping,
+  };
+  const attach = createAttach(core);
+  const detach = createDetach(core);
+  const look = createLook(core);
+
+  async function info(signal: AbortSignal): Promise<NodeInfo> {
+    return {
+      nodeName: options.nodeName,
+      version: options.version,
+      runtime: await sandboxes.describe(signal),
+      executor: executor.name,
+      cniVersions: executor.cniVersions,
+    };
+  }
+
+  async function recover(): Promise<{ readonly settled: Promise<void> }> {
+    await book.load();
+    const work = book.all().map(async (record) => {
+      try {
+        const recovery = (): Promise<unknown> => recoverRecord(record, { applier, namespaces, log });
+        await lanes.run(record.sandbox.id, recovery, neverAborted);
+      } catch (error) {
+        log.error({ ...factsOf(record), err: error }, "recovering an attachment failed; it is tried again");
+      }
+    });
+    return { settled: Promise.all(work).then(() => undefined) };
+  }
+
+  async function collectGarbage(names: readonly string[], signal: AbortSignal): Promise<void> {
+    for (const name of names) {
+      const definition = await networks.find({ name }, undefined, signal);
+      const { config, networkName } = await executor.prepare(definition, { name }, { deep: false }, signal);
+      await gate.exclusive(async () => {
+        const valid = book
+          .all()
+          .filter((record) => record.chain.networkName === networkName)
+          .map((record) => ({ containerId: record.sandbox.id, ifName: record.ifName }));
+        await executor.gc(config, valid, AbortSignal.timeout(options.timeoutMs));
+      });
+    }
+  }
+
+  async function drain(): Promise<void> {
+    stopping = true;
+    close();
+    feed.close();
+    await lanes.idle();
+  }
+
+  return {
+    forCaller: (caller) => ({
+      attach: (request, signal) => attach(caller, request, signal),
+      detach: (request, signal) => detach(caller, request, signal),
+      ...look,
+      info,
+    }),
+    recover,
+    collectGarbage,
+    drain,
+  };
+}

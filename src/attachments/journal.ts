@@ -1,0 +1,64 @@
+import type { AttachmentState } from "../domain/attachment.ts";
+import type { Failure } from "../domain/errors.ts";
+import type { JsonObject } from "../domain/json.ts";
+import type { NetworkSelection } from "../domain/selection.ts";
+import type { Target } from "../domain/target.ts";
+import type { Sandbox } from "../sandbox/contract.ts";
+
+/** What ADD ran with and answered: all that DEL needs, whatever became of the network's definition. */
+export interface RecordedChain {
+  readonly networkName: string;
+  /** The exact configuration list, JSON text. */
+  readonly config: string;
+  readonly cniArgs: readonly (readonly [key: string, value: string])[];
+  readonly capabilityArgs: JsonObject;
+  /** Absent until ADD is complete. */
+  readonly result?: JsonObject | undefined;
+  /** The kernel's index of the interface after ADD; absent when ADD made no kernel interface. */
+  readonly ifIndex?: number | undefined;
+}
+
+/** What the journal keeps of an attachment, identified by (sandbox.id, ifName). */
+export interface AttachmentRecord {
+  /** Unique for ever: attaching the same again gives another one. */
+  readonly id: string;
+  readonly state: AttachmentState;
+  readonly sandbox: Sandbox;
+  readonly ifName: string;
+  /** What the caller named; decides whether it outlives a replaced sandbox. */
+  readonly target: Target;
+  /** The network's name for people: `namespace/name`, or the name alone. */
+  readonly network: string;
+  /** As it was asked for: without `interface` when the name was left to the node. */
+  readonly selection: NetworkSelection;
+  readonly owner: string;
+  readonly key: string;
+  /** The authenticated name of who asked. */
+  readonly caller: string;
+  readonly executor: string;
+  readonly chain: RecordedChain;
+  /** The chain of the attachment that this one takes the place of, until that one's DEL succeeded. */
+  readonly replaces?: RecordedChain | undefined;
+  readonly attachedAt?: Date | undefined;
+  /** Why the last DEL, or the ADD before it, failed. */
+  readonly failure?: Failure | undefined;
+}
+
+/**
+ * The durable memory of attachments. Failures are JOURNAL_FAILED. Nothing here
+ * takes a signal: a record half written for a caller that left would be worse
+ * than a write too many.
+ */
+export interface AttachmentJournal {
+  /** Every record there is. What can't be read is set aside, or left where it is, with a warning, and never stops the rest. */
+  load(): Promise<readonly AttachmentRecord[]>;
+  /** Resolves when the record would survive a power failure. Replaces the one of the same (sandbox, interface). */
+  write(record: AttachmentRecord): Promise<void>;
+  /** Resolves when it would not come back after the process is killed. */
+  remove(record: AttachmentRecord): Promise<void>;
+}
+
+/** A record's identity, as a map's key. */
+export function recordKey(record: Pick<AttachmentRecord, "sandbox" | "ifName">): string {
+  return `${record.sandbox.id} ${record.ifName}`;
+}

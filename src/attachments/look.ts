@@ -1,0 +1,93 @@
+import { PodplugError } from "../domain/errors.ts";
+import type { CheckRequest, InterfaceEvent, ListRequest, PodInterface } from "../domain/node-api.ts";
+import { describeTarget } from "../domain/target.ts";
+import type { Sandbox } from "../sandbox/contract.ts";
+import { cniOf } from "./apply.ts";
+import type { EngineCore } from "./core.ts";
+import { isGone } from "./namespaces.ts";
+import { drift, joinInterfaces } from "./view.ts";
+
+/** What the engine answers without changing anything: list, watch and check. */
+export function createLook(core: EngineCore) {
+  const { executor, sandboxes, book, lanes, gate, feed, namespaces } = core;
+
+  async function list({ target }: ListRequest, signal: AbortSignal): Promise<readonly PodInterface[]> {
+    if (target) return await listOne(await sandboxes.locate(target, signal), signal);
+    const present = await sandboxes.list(signal);
+    const known = new Set(present.map((sandbox) => sandbox.id));
+    const lost = new Map(
+      book
+        .all()
+        .filter(({ sandbox }) => !known.has(sandbox.id))
+        .map(({ sandbox }) => [sandbox.id, sandbox]),
+    );
+    const views = await Promise.all(
+      [...present, ...lost.values()].map((sandbox) => listIfThere(sandbox, signal)),
+    );
+    return views.flat();
+  }
+
+  async function listOne(sandbox: Sandbox, signal: AbortSignal): Promise<readonly PodInterface[]> {
+    const links = await namespaces.linksOf(sandbox, signal);
+    return joinInterfaces(sandbox, links, book.ofSandbox(sandbox.id));
+  }
+
+  /** A namespace that is gone leaves its records to be told of. */
+  async function listIfThere(sandbox: Sandbox, signal: AbortSignal): Promise<readonly PodInterface[]> {
+    try {
+      return await listOne(sandbox, signal);
+    } catch (error) {
+      if (isGone(error)) return joinInterfaces(sandbox, [], book.ofSandbox(sandbox.id));
+      throw error;
+    }
+  }
+
+  async function* watch({ target }: ListRequest, signal: AbortSignal): AsyncGenerator<InterfaceEvent> {
+    core.refuseWhenStopping();
+    const sandboxId = target && (await sandboxes.locate(target, signal)).id;
+    const left = new AbortController();
+    // Subscribed before the snapshot, so that nothing falls between the two.
+    const changes = feed.subscribe(AbortSignal.any([signal, left.signal]));
+    try {
+      for (const view of await list({ target }, signal)) {
+        if (view.origin === "podplug") yield { kind: "present", interface: view };
+      }
+      yield { kind: "synced" };
+      for await (const event of changes) {
+        if (event.kind === "synced" || sandboxId === undefined || event.interface.sandboxId === sandboxId)
+          yield event;
+      }
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    } finally {
+      left.abort();
+    }
+  }
+
+  async function check(request: CheckRequest, signal: AbortSignal): Promise<void> {
+    const sandbox = await sandboxes.locate(request.target, signal);
+    await lanes.run(sandbox.id, () => checkInLane(request, sandbox, signal), signal);
+  }
+
+  async function checkInLane(request: CheckRequest, sandbox: Sandbox, signal: AbortSignal): Promise<void> {
+    const record = book.get(sandbox.id, request.interface);
+    if (!record) {
+      const where = describeTarget(request.target);
+      throw new PodplugError("ATTACHMENT_NOT_FOUND", `${where} has no attachment ${request.interface}`);
+    }
+    const { result, ifIndex } = record.chain;
+    if (record.state !== "attached" || !result) {
+      throw new PodplugError("CLEANUP_PENDING", `${record.ifName} is ${record.state}`);
+    }
+    const links = await namespaces.linksOf(sandbox, signal);
+    const failure = drift(
+      links.find((link) => link.index === ifIndex),
+      record,
+    );
+    if (failure) throw new PodplugError("CHECK_FAILED", failure.message);
+    const attachment = { ...cniOf(record), netnsPath: sandbox.netnsPath };
+    await gate.shared(() => executor.check(attachment, result, AbortSignal.timeout(core.timeoutMs)));
+  }
+
+  return { list, watch, check };
+}

@@ -1,0 +1,90 @@
+import { PodplugError } from "../domain/errors.ts";
+import { canonicalJson } from "../domain/json.ts";
+import { hashedNetName, lowestFreeNetName } from "../domain/names.ts";
+import type { NetworkSelection } from "../domain/selection.ts";
+import type { KernelInterface } from "../interfaces/contract.ts";
+import type { AttachmentRecord } from "./journal.ts";
+
+/** What is wanted: a valid selection, and who wants it. */
+export interface Wish {
+  readonly selection: NetworkSelection;
+  readonly owner: string;
+  readonly key: string;
+  readonly replace: boolean;
+}
+
+/** What is there: the sandbox's records and the kernel's interfaces. */
+export interface Present {
+  readonly records: readonly AttachmentRecord[];
+  readonly links: readonly KernelInterface[];
+}
+
+export type IfNaming = "npwg" | "hash";
+
+/**
+ * attach:  the name is free.
+ * exists:  the same attachment is there already.
+ * replace: `record` makes room, under the same name.
+ * clean:   `record` is what an earlier attempt left; clean it up, then plan again.
+ */
+export type Plan =
+  | { readonly step: "attach"; readonly ifName: string }
+  | { readonly step: "exists"; readonly record: AttachmentRecord }
+  | { readonly step: "replace"; readonly record: AttachmentRecord }
+  | { readonly step: "clean"; readonly record: AttachmentRecord };
+
+/** Decides what an attach request comes to. Throws INTERFACE_IN_USE or KEY_IN_USE. */
+export function planAttach(wish: Wish, present: Present, naming: IfNaming): Plan {
+  const ifName = wish.selection.interface;
+  return ifName === undefined ? planUnnamed(wish, present, naming) : planNamed(wish, ifName, present);
+}
+
+function planNamed(wish: Wish, ifName: string, { records, links }: Present): Plan {
+  const record = records.find((candidate) => candidate.ifName === ifName);
+  if (record) return planAgainst(wish, record, "INTERFACE_IN_USE", `interface ${ifName}`);
+  if (links.some((link) => link.name === ifName)) {
+    throw new PodplugError(
+      "INTERFACE_IN_USE",
+      `interface ${ifName} is there already and no attachment of podplug's`,
+    );
+  }
+  return { step: "attach", ifName };
+}
+
+function planUnnamed(wish: Wish, { records, links }: Present, naming: IfNaming): Plan {
+  const own = records.filter(
+    (record) => record.owner === wish.owner && record.selection.interface === undefined,
+  );
+  const record = own.find((candidate) =>
+    wish.key === "" ? candidate.key === "" && isSameSelection(candidate, wish) : candidate.key === wish.key,
+  );
+  if (record) return planAgainst(wish, record, "KEY_IN_USE", `key ${wish.key}`);
+  const taken = new Set([...records.map((each) => each.ifName), ...links.map((link) => link.name)]);
+  const network = wish.selection.name ?? "";
+  return {
+    step: "attach",
+    ifName: naming === "hash" ? hashedNetName(network, taken) : lowestFreeNetName(taken),
+  };
+}
+
+function planAgainst(
+  wish: Wish,
+  record: AttachmentRecord,
+  conflict: "INTERFACE_IN_USE" | "KEY_IN_USE",
+  what: string,
+): Plan {
+  if (record.owner !== wish.owner) {
+    throw new PodplugError(
+      conflict,
+      `${what} is taken by ${record.network}, attached by another owner (${record.owner})`,
+    );
+  }
+  if (record.state !== "attached") return { step: "clean", record };
+  if (isSameSelection(record, wish)) return { step: "exists", record };
+  if (wish.replace) return { step: "replace", record };
+  throw new PodplugError(conflict, `${what} is taken by ${record.network} with other attributes`);
+}
+
+function isSameSelection(record: AttachmentRecord, wish: Wish): boolean {
+  return canonicalJson(record.selection) === canonicalJson(wish.selection);
+}

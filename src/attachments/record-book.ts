@@ -1,0 +1,47 @@
+import type { AttachmentJournal, AttachmentRecord } from "./journal.ts";
+import { recordKey } from "./journal.ts";
+
+/** The records in memory, each no newer than what the journal has: written first, known after. */
+export class RecordBook {
+  readonly #journal: AttachmentJournal;
+  readonly #records = new Map<string, AttachmentRecord>();
+
+  constructor(journal: AttachmentJournal) {
+    this.#journal = journal;
+  }
+
+  async load(): Promise<void> {
+    for (const record of await this.#journal.load()) this.#records.set(recordKey(record), record);
+  }
+
+  async write(record: AttachmentRecord): Promise<void> {
+    await this.#journal.write(record);
+    this.#records.set(recordKey(record), record);
+  }
+
+  /** What is known now but couldn't be written: recovery would come to the same end from the older record. */
+  note(record: AttachmentRecord): void {
+    this.#records.set(recordKey(record), record);
+  }
+
+  async remove(record: AttachmentRecord): Promise<void> {
+    await this.#journal.remove(record);
+    this.#records.delete(recordKey(record));
+  }
+
+  all(): readonly AttachmentRecord[] {
+    return [...this.#records.values()];
+  }
+
+  ofSandbox(sandboxId: string): readonly AttachmentRecord[] {
+    return this.all().filter((record) => record.sandbox.id === sandboxId);
+  }
+
+  byId(attachmentId: string): AttachmentRecord | undefined {
+    return this.all().find((record) => record.id === attachmentId);
+  }
+
+  get(sandboxId: string, ifName: string): AttachmentRecord | undefined {
+    return this.#records.get(`${sandboxId} ${ifName}`);
+  }
+}

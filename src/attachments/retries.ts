@@ -1,0 +1,42 @@
+import type { Clock } from "../domain/clock.ts";
+
+const firstDelayMs = 1_000;
+const longestDelayMs = 5 * 60_000;
+
+/** Half to the whole of a delay that doubles with each attempt: many failures at once spread out. */
+export function retryDelayMs(attempt: number, random: () => number): number {
+  const delayMs = Math.min(firstDelayMs * 2 ** attempt, longestDelayMs);
+  return delayMs * (0.5 + random() / 2);
+}
+
+/** Tries what failed again, for ever, with backoff, one timer a key. */
+export class Retries {
+  readonly #clock: Clock;
+  readonly #pending = new Map<string, { attempt: number; timer: Disposable | undefined }>();
+  #closed = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** `attempt` resolves true when nothing is left to do. Does nothing while the key waits already. */
+  schedule(key: string, attempt: () => Promise<boolean>): void {
+    const entry = this.#pending.get(key) ?? { attempt: 0, timer: undefined };
+    if (this.#closed || entry.timer) return;
+    this.#pending.set(key, entry);
+    entry.timer = this.#clock.setTimer(retryDelayMs(entry.attempt, Math.random), () => {
+      entry.timer = undefined;
+      entry.attempt += 1;
+      void attempt().then((done) => {
+        if (done) this.#pending.delete(key);
+        else this.schedule(key, attempt);
+      });
+    });
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const { timer } of this.#pending.values()) timer?.[Symbol.dispose]();
+    this.#pending.clear();
+  }
+}

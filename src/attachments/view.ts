@@ -1,0 +1,99 @@
+import { toNewestResult } from "../cni/results.ts";
+import type { Failure } from "../domain/errors.ts";
+import { failureOf, PodplugError } from "../domain/errors.ts";
+import type { PodInterface } from "../domain/node-api.ts";
+import type { KernelInterface } from "../interfaces/contract.ts";
+import type { Sandbox } from "../sandbox/contract.ts";
+import type { AttachmentRecord } from "./journal.ts";
+
+/**
+ * The interfaces of one sandbox: what the kernel has, joined with what the
+ * records know, by the index recorded at ADD whatever an interface is called
+ * now. Records without a kernel interface come last.
+ */
+export function joinInterfaces(
+  sandbox: Sandbox,
+  links: readonly KernelInterface[],
+  records: readonly AttachmentRecord[],
+): readonly PodInterface[] {
+  const recordOf = new Map<KernelInterface, AttachmentRecord>();
+  for (const record of records) {
+    const link = links.find((each) => isLinkOf(each, record));
+    if (link) recordOf.set(link, record);
+  }
+  const withoutLink = records.filter((record) => !links.some((link) => recordOf.get(link) === record));
+  return [
+    ...links.map((link) => viewOf(sandbox, link, recordOf.get(link))),
+    ...withoutLink.map((record) => viewOf(sandbox, undefined, record)),
+  ];
+}
+
+function isLinkOf(link: KernelInterface, record: AttachmentRecord): boolean {
+  const { ifIndex } = record.chain;
+  // Before ADD is complete the index isn't known; the name was free, so who has it now got it from us.
+  return ifIndex === undefined
+    ? record.state !== "attached" && link.name === record.ifName
+    : link.index === ifIndex;
+}
+
+export function viewOf(
+  sandbox: Sandbox,
+  link: KernelInterface | undefined,
+  record: AttachmentRecord | undefined,
+): PodInterface {
+  return {
+    pod: sandbox.pod,
+    sandboxId: sandbox.id,
+    netns: sandbox.netnsPath,
+    name: link?.name ?? record?.ifName ?? "",
+    mac: link?.mac ?? "",
+    ips: link?.ips ?? [],
+    mtu: link?.mtu ?? 0,
+    up: link?.up ?? false,
+    index: link?.index ?? 0,
+    ...(record ? attachmentPart(link, record) : bareLink),
+  };
+}
+
+const bareLink = {
+  network: "",
+  origin: "pod",
+  gateways: [],
+  deviceId: "",
+  attachmentId: "",
+  owner: "",
+  key: "",
+} as const;
+
+function attachmentPart(link: KernelInterface | undefined, record: AttachmentRecord) {
+  const result = record.chain.result && toNewestResult(record.chain.result);
+  const failure = record.failure ?? drift(link, record);
+  return {
+    network: record.network,
+    origin: "podplug" as const,
+    gateways: (result?.ips ?? []).flatMap(({ gateway }) => gateway ?? []),
+    state: failure && record.state === "attached" ? ("failed" as const) : record.state,
+    attachedAt: record.attachedAt,
+    deviceId: record.selection.deviceId ?? "",
+    failure,
+    attachmentId: record.id,
+    owner: record.owner,
+    key: record.key,
+    selection: record.selection,
+    cniResult: result,
+  };
+}
+
+/** What is no longer as ADD left it, as far as a look at the kernel tells. */
+export function drift(link: KernelInterface | undefined, record: AttachmentRecord): Failure | undefined {
+  if (record.state !== "attached" || record.chain.ifIndex === undefined) return undefined;
+  if (!link) return checkFailure(`interface ${record.ifName} is gone from the pod`);
+  if (link.name !== record.ifName) {
+    return checkFailure(`interface ${record.ifName} was renamed to ${link.name}`);
+  }
+  return undefined;
+}
+
+function checkFailure(message: string): Failure {
+  return failureOf(new PodplugError("CHECK_FAILED", message));
+}

@@ -1,0 +1,206 @@
+import { parseDocument } from "yaml";
+import { z } from "zod";
+import { PodplugError } from "./domain/errors.ts";
+
+/*
+ * One schema is the type, the defaults and the documentation of the agent's
+ * configuration (docs/configuration.md is made from it).
+ */
+
+const path = z.string().regex(/^(\/.*)?$/, "must be an absolute path");
+const absolutePath = z.string().regex(/^\/./, "must be an absolute path");
+const hostPort = z
+  .string()
+  .regex(/^((\[[0-9a-fA-F:.]+\]|[^:[\]\s]+):\d{1,5})?$/, "must be HOST:PORT")
+  .refine((address) => Number(address.split(":").at(-1)) <= 65_535, "the port must be at most 65535");
+
+const tls = z
+  .strictObject({
+    certFile: path.default("").describe("the server's certificate chain, PEM"),
+    keyFile: path.default("").describe("its key, PEM"),
+    clientCAFile: path.default("").describe("the CAs that client certificates are verified with, PEM"),
+  })
+  .prefault({})
+  .describe("for the TCP port; files are reread when they change");
+
+const auth = z
+  .strictObject({
+    tokenReview: z.boolean().default(false).describe("ask the API server who a bearer token is"),
+    audiences: z
+      .array(z.string().min(1))
+      .min(1)
+      .default(["podplug"])
+      .describe("what a token must be made for"),
+    authorization: z
+      .enum(["subjectAccessReview", "static"])
+      .default("subjectAccessReview")
+      .describe("who decides what a caller may do"),
+    rules: z
+      .array(z.record(z.string(), z.unknown()))
+      .default([])
+      .describe("the rules when authorization is static"),
+  })
+  .prefault({});
+
+const api = z
+  .strictObject({
+    socket: path.default("/run/podplug/podplug.sock").describe("the Unix socket; empty for none"),
+    socketMode: z
+      .string()
+      .regex(/^0?[0-7]{3}$/, "must be an octal mode such as 0600")
+      .default("0600")
+      .describe("the socket's mode, octal"),
+    socketGroup: z.string().default("").describe("the group that owns the socket; empty for the agent's own"),
+    listen: hostPort.default("").describe("HOST:PORT of the TCP port; empty for none"),
+    tls,
+    auth,
+    insecure: z
+      .boolean()
+      .default(false)
+      .describe("open the TCP port without TLS and authentication; on a loopback address only"),
+  })
+  .prefault({});
+
+const networkSource = z.union(
+  [z.enum(["netAttachDef", "kaloom"]), z.strictObject({ directory: absolutePath })],
+  'must be netAttachDef, kaloom or { directory: "/…" }',
+);
+
+const cni = z
+  .strictObject({
+    binDirs: z
+      .array(absolutePath)
+      .min(1)
+      .default(["/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni"])
+      .describe("where plugins are looked for, in this order"),
+    confDir: absolutePath.default("/etc/cni/net.d").describe("the node's own CNI configurations"),
+    timeoutSeconds: z
+      .number()
+      .positive()
+      .max(3600)
+      .default(60)
+      .describe("how long one network's plugins may take for one verb"),
+    maxConcurrent: z
+      .int()
+      .min(0)
+      .max(1024)
+      .default(0)
+      .describe("how many networks are worked on at once; 0: twice the processors, 4 to 16"),
+    gc: z.array(z.string().min(1)).default([]).describe("networks whose plugins are asked for CNI GC"),
+  })
+  .prefault({});
+
+const schema = z.strictObject({
+  nodeName: z
+    .string()
+    .max(253)
+    .default("")
+    .describe("this node's name; empty: NODE_NAME, then the host's name"),
+  api,
+  ops: z
+    .strictObject({
+      listen: hostPort.default("127.0.0.1:7655").describe("HOST:PORT of the ops endpoints; empty for none"),
+    })
+    .prefault({}),
+  runtime: z
+    .enum(["auto", "cri", "docker", "netns"])
+    .default("auto")
+    .describe("what runs the pods; netns: bare network namespaces"),
+  criSocketPath: z
+    .string()
+    .default("")
+    .describe("empty: the usual places of containerd, CRI-O and cri-dockerd in turn"),
+  dockerSocketPath: absolutePath.default("/var/run/docker.sock").describe("Docker's socket"),
+  networks: z
+    .array(networkSource)
+    .min(1)
+    .default(["netAttachDef"])
+    .describe("where networks are looked up, in this order"),
+  executor: z.enum(["direct", "multus", "kactus"]).default("direct").describe("who runs the plugins"),
+  multusSocketPath: z
+    .string()
+    .default("")
+    .describe("empty: the usual places; naming it does not select multus"),
+  cni,
+  hostRoot: path.default("").describe("the host's root when the agent runs in a container"),
+  stateDir: absolutePath.default("/var/lib/podplug").describe("where the agent keeps its records"),
+  ifNaming: z.enum(["npwg", "hash"]).default("npwg").describe("generated interface names: netN, or a hash"),
+  namespaceIsolation: z.boolean().default(false).describe("refuse network definitions of other namespaces"),
+  globalNamespaces: z
+    .array(z.string().min(1))
+    .default(["default"])
+    .describe("whose definitions every namespace may use all the same"),
+  controller: z
+    .strictObject({
+      enabled: z.boolean().default(true).describe("watch this node's pods and their annotations"),
+      kubeconfig: path.default("").describe("empty: the pod's own service account"),
+      annotations: z
+        .array(z.enum(["npwg", "kaloom"]))
+        .default(["npwg", "kaloom"])
+        .describe("which annotations are honoured"),
+    })
+    .prefault({}),
+  healing: z
+    .strictObject({
+      enabled: z.boolean().default(true).describe("make a vanished link again"),
+      intervalSeconds: z.number().min(1).default(300).describe("how often everything is looked at"),
+    })
+    .prefault({}),
+  limits: z
+    .strictObject({
+      requestBytes: z.int().min(1024).default(1_048_576).describe("the largest request"),
+      inFlightPerCaller: z.int().min(1).default(64).describe("calls of one caller at once"),
+      inFlight: z.int().min(1).default(512).describe("calls at once"),
+      maxDeadlineSeconds: z
+        .number()
+        .positive()
+        .default(300)
+        .describe("the longest deadline a caller may ask for"),
+    })
+    .prefault({}),
+  otlp: z
+    .strictObject({ endpoint: z.string().default("").describe("where traces are sent; empty for nowhere") })
+    .prefault({}),
+  contiv: z
+    .strictObject({ intentFile: path.default("").describe("contiv's intent; empty for none") })
+    .prefault({}),
+  log: z
+    .strictObject({
+      level: z.enum(["debug", "info", "warn", "error"]).default("info").describe("the least severe level"),
+      format: z
+        .enum(["json", "pretty"])
+        .default("json")
+        .describe("one JSON object a line, or lines for people"),
+    })
+    .prefault({}),
+});
+
+export const configSchema = schema;
+export type Config = z.output<typeof schema>;
+
+/**
+ * The agent's configuration from YAML or JSON text, with every default filled
+ * in. INVALID_CONFIGURATION tells every fault, with the path of its key.
+ */
+export function parseConfig(text: string, file: string): Config {
+  const document = parseDocument(text, { prettyErrors: true, uniqueKeys: true });
+  const [syntaxError] = document.errors;
+  if (syntaxError) {
+    throw new PodplugError(
+      "INVALID_CONFIGURATION",
+      `${file} isn't YAML or JSON: ${syntaxError.message.trim()}`,
+    );
+  }
+  const parsed = schema.safeParse(document.toJS({ maxAliasCount: 100 }) ?? {});
+  if (parsed.success) return parsed.data;
+  const faults = parsed.error.issues.map(
+    (issue) => `${issue.path.join(".") || "the file"}: ${issue.message}`,
+  );
+  throw new PodplugError("INVALID_CONFIGURATION", `${file} has ${countOf(faults)}: ${faults.join("; ")}`, {
+    details: faults.join("\n"),
+  });
+}
+
+function countOf(faults: readonly string[]): string {
+  return faults.length === 1 ? "a fault" : `${faults.length} faults`;
+}

@@ -1,0 +1,121 @@
+import { setImmediate as turn } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { Gate } from "../../src/attachments/gate.ts";
+import { Lanes } from "../../src/attachments/lanes.ts";
+import { neverAborted } from "../../src/domain/signals.ts";
+
+test("work in one lane runs one after the other, in the order it came", async () => {
+  const lanes = new Lanes();
+  const trace: string[] = [];
+  const first = Promise.withResolvers<void>();
+  const work = [
+    lanes.run("a", async () => {
+      trace.push("1 begins");
+      await first.promise;
+      trace.push("1 ends");
+    }, neverAborted),
+    lanes.run("a", async () => {
+      trace.push("2");
+    }, neverAborted),
+  ];
+  await turn();
+  expect(trace).toEqual(["1 begins"]);
+  first.resolve();
+  await Promise.all(work);
+  expect(trace).toEqual(["1 begins", "1 ends", "2"]);
+});
+
+test("lanes don't wait for each other, and a failure doesn't stop the next in its lane", async () => {
+  const lanes = new Lanes();
+  const held = Promise.withResolvers<void>();
+  const slow = lanes.run("a", () => held.promise, neverAborted);
+  expect(await lanes.run("b", async () => "b", neverAborted)).toBe("b");
+  const failed = lanes.run("b", async () => Promise.reject(new Error("no")), neverAborted);
+  await expect(failed).rejects.toThrow("no");
+  expect(await lanes.run("b", async () => "again", neverAborted)).toBe("again");
+  held.resolve();
+  await slow;
+});
+
+test("a caller that leaves while waiting never begins", async () => {
+  const lanes = new Lanes();
+  const held = Promise.withResolvers<void>();
+  const slow = lanes.run("a", () => held.promise, neverAborted);
+  const leaving = new AbortController();
+  let began = false;
+  const waiting = lanes.run("a", async () => {
+    began = true;
+  }, leaving.signal);
+  leaving.abort();
+  await expect(waiting).rejects.toMatchObject({ reason: "CANCELED" });
+  held.resolve();
+  await slow;
+  await lanes.idle();
+  expect(began).toBe(false);
+});
+
+test("a caller that leaves while its work runs stops waiting, and the work goes on", async () => {
+  const lanes = new Lanes();
+  const held = Promise.withResolvers<void>();
+  const leaving = new AbortController();
+  let ended = false;
+  const running = lanes.run("a", async () => {
+    await held.promise;
+    ended = true;
+  }, leaving.signal);
+  await turn();
+  leaving.abort(new DOMException("late", "TimeoutError"));
+  await expect(running).rejects.toMatchObject({ reason: "DEADLINE_EXCEEDED" });
+  held.resolve();
+  await lanes.idle();
+  expect(ended).toBe(true);
+});
+
+test("a gate admits as many as it has places, and the others in their order", async () => {
+  const gate = new Gate(2);
+  const held = [Promise.withResolvers<void>(), Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const began: number[] = [];
+  const work = held.map((each, index) =>
+    gate.shared(async () => {
+      began.push(index);
+      await each.promise;
+    }),
+  );
+  await turn();
+  expect(began).toEqual([0, 1]);
+  held[1]?.resolve();
+  await work[1];
+  await turn();
+  expect(began).toEqual([0, 1, 2]);
+  for (const each of held) each.resolve();
+  await Promise.all(work);
+});
+
+test("exclusive work waits for what runs, and holds back what comes later", async () => {
+  const gate = new Gate(3);
+  const held = Promise.withResolvers<void>();
+  const trace: string[] = [];
+  const before = gate.shared(async () => {
+    await held.promise;
+    trace.push("before");
+  });
+  const alone = gate.exclusive(async () => {
+    trace.push("alone begins");
+    await turn();
+    trace.push("alone ends");
+  });
+  const after = gate.shared(async () => {
+    trace.push("after");
+  });
+  await turn();
+  expect(trace).toEqual([]);
+  held.resolve();
+  await Promise.all([before, alone, after]);
+  expect(trace).toEqual(["before", "alone begins", "alone ends", "after"]);
+});
+
+test("a gate gives its place back when the work fails", async () => {
+  const gate = new Gate(1);
+  await expect(gate.shared(async () => Promise.reject(new Error("no")))).rejects.toThrow("no");
+  expect(await gate.shared(async () => "next")).toBe("next");
+});

@@ -1,0 +1,44 @@
+import type { JsonObject } from "../domain/json.ts";
+import type { Logger } from "../domain/log.ts";
+import { type AttachmentParameters, pluginEnvironment } from "./environment.ts";
+import type { ExecPlugin } from "./exec-plugin.ts";
+import { findPlugin } from "./find-plugin.ts";
+import { type CniCommand, failureOfExit, failureOfRun } from "./plugin-outcome.ts";
+
+/** One plugin asked one thing. */
+export interface Invocation {
+  readonly command: CniCommand;
+  readonly type: string;
+  readonly request: JsonObject;
+  readonly parameters: AttachmentParameters;
+}
+
+/** Resolves with what the plugin printed; every failure is a PodplugError that names it. */
+export type Invoke = (invocation: Invocation, signal: AbortSignal) => Promise<string>;
+
+export interface InvokeOptions {
+  readonly exec: ExecPlugin;
+  readonly binDirs: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  readonly log: Logger;
+}
+
+export function createInvoke({ exec, binDirs, env, log }: InvokeOptions): Invoke {
+  return async ({ command, type, request, parameters }, signal) => {
+    const path = await findPlugin(type, binDirs);
+    const run = {
+      path,
+      env: pluginEnvironment(command, parameters, binDirs, env),
+      stdin: JSON.stringify(request),
+    };
+    const exit = await exec(run, signal).catch((thrown: unknown) => {
+      throw failureOfRun(thrown, type, command, signal);
+    });
+    const failure = failureOfExit(exit, type, command);
+    if (failure !== undefined) throw failure;
+    const facts = { plugin: type, command, containerId: parameters.containerId, ifName: parameters.ifName };
+    log.debug(facts, "plugin succeeded");
+    if (exit.stderr !== "") log.debug({ ...facts, stderr: exit.stderr }, "plugin wrote to stderr");
+    return exit.stdout;
+  };
+}

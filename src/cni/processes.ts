@@ -1,0 +1,122 @@
+import { readFileSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import type { Clock } from "../domain/clock.ts";
+import { PodplugError, systemCodeOf } from "../domain/errors.ts";
+import { runMarkerName } from "./run-marker.ts";
+import { wait } from "./wait.ts";
+
+/** A running process that carries a run marker. */
+export interface MarkedProcess {
+  readonly pid: number;
+  /** Its environment as it was started: CNI_COMMAND, CNI_CONTAINERID, CNI_IFNAME, … */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface EndProcessesOptions {
+  readonly clock: Clock;
+  /** Processes to leave alone, such as what a completed ADD keeps running. */
+  readonly spare?: ((process: MarkedProcess) => boolean) | undefined;
+  /** How long to go on when processes don't end, or new ones keep coming; 10 s when absent. */
+  readonly timeoutMs?: number | undefined;
+}
+
+interface Found extends MarkedProcess {
+  readonly startTime: string;
+}
+
+const defaultTimeoutMs = 10_000;
+const longestPauseMs = 100;
+
+/**
+ * Ends (SIGKILL) every process whose run marker begins with `markerPrefix`,
+ * never the caller itself, and looks again until none is left. Resolves with
+ * those it ended. Throws PLUGIN_TIMEOUT when some are left after `timeoutMs`:
+ * a process in an uninterruptible system call, or another user's.
+ */
+export async function endProcesses(
+  markerPrefix: string,
+  { clock, spare = () => false, timeoutMs = defaultTimeoutMs }: EndProcessesOptions,
+  signal: AbortSignal,
+): Promise<readonly MarkedProcess[]> {
+  const ended = new Map<string, MarkedProcess>();
+  const deadline = clock.now().getTime() + timeoutMs;
+  for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
+    signal.throwIfAborted();
+    const found = (await findProcesses(markerPrefix)).filter((process) => !spare(process));
+    if (found.length === 0) return [...ended.values()];
+    for (const process of found) {
+      if (end(process)) ended.set(`${process.pid}/${process.startTime}`, process);
+    }
+    if (clock.now().getTime() >= deadline) {
+      const pids = found.map((process) => process.pid).join(", ");
+      throw new PodplugError("PLUGIN_TIMEOUT", `plugin processes don't end: ${pids}`);
+    }
+    await wait(clock, pauseMs, signal);
+  }
+}
+
+/** Every process but the caller whose run marker begins with the prefix; those that vanish meanwhile are left out. */
+export async function findMarkedProcesses(markerPrefix: string): Promise<readonly MarkedProcess[]> {
+  return (await findProcesses(markerPrefix)).map(({ pid, env }) => ({ pid, env }));
+}
+
+async function findProcesses(markerPrefix: string): Promise<readonly Found[]> {
+  const found: Found[] = [];
+  for (const name of await readdir("/proc")) {
+    const pid = Number(name);
+    if (!Number.isInteger(pid) || pid === process.pid) continue;
+    const candidate = await inspect(pid, markerPrefix);
+    if (candidate !== undefined) found.push(candidate);
+  }
+  return found;
+}
+
+/** The process, if it carries the marker. A zombie has no environment any more, so it isn't found. */
+async function inspect(pid: number, markerPrefix: string): Promise<Found | undefined> {
+  try {
+    const environ = await readFile(`/proc/${pid}/environ`, "latin1");
+    // Cheap first: nearly no process is ours. A value may hold anything but a NUL, line breaks too.
+    if (!`\0${environ}`.includes(`\0${runMarkerName}=${markerPrefix}`)) return undefined;
+    const startTime = startTimeOf(await readFile(`/proc/${pid}/stat`, "latin1"));
+    const again = await readFile(`/proc/${pid}/environ`, "latin1");
+    // Unequal when the number passed to another process between the two reads.
+    return again === environ ? { pid, startTime, env: parseEnviron(environ) } : undefined;
+  } catch (error) {
+    if (isGoneOrForeign(error)) return undefined;
+    throw error;
+  }
+}
+
+/** Whether a signal was sent. */
+function end({ pid, startTime }: Found): boolean {
+  try {
+    // Nothing runs in this process between the two calls, so the number can't have passed on meanwhile but by the
+    // kernel handing out every other one first.
+    if (startTimeOf(readFileSync(`/proc/${pid}/stat`, "latin1")) !== startTime) return false;
+    process.kill(pid, "SIGKILL");
+    return true;
+  } catch (error) {
+    // EPERM: it is looked for again, and reported when it stays.
+    if (isGoneOrForeign(error)) return false;
+    throw error;
+  }
+}
+
+/** Field 22 of /proc/PID/stat, clock ticks since boot; the second field may hold spaces and parentheses. */
+function startTimeOf(stat: string): string {
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+}
+
+function parseEnviron(environ: string): Record<string, string> {
+  const env: Record<string, string> = Object.create(null);
+  for (const entry of Buffer.from(environ, "latin1").toString("utf8").split("\0")) {
+    const equals = entry.indexOf("=");
+    // Of a name given twice, getenv sees the first.
+    if (equals > 0) env[entry.slice(0, equals)] ??= entry.slice(equals + 1);
+  }
+  return env;
+}
+
+function isGoneOrForeign(error: unknown): boolean {
+  return ["ENOENT", "ESRCH", "EACCES", "EPERM"].includes(systemCodeOf(error) ?? "");
+}

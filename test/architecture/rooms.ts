@@ -1,0 +1,106 @@
+/** One room of src/: what it is, and what that means for who imports what. */
+export interface Room {
+  readonly name: string;
+  /** Files that other rooms may import, by name; all of them when absent. */
+  readonly open?: readonly string[];
+  readonly why: string;
+}
+
+const contractOnly = { open: ["contract.ts"] };
+
+/** Imports go downwards in this list. */
+export const rooms: readonly Room[] = [
+  {
+    name: "root",
+    open: [],
+    why: "src/main.ts, agent.ts, config.ts, log.ts and metrics.ts put the rooms together: a room that imported them could not be used or tested without all others",
+  },
+  {
+    name: "controller",
+    ...contractOnly,
+    why: "the watcher is an ordinary client of the API: nothing below may need Kubernetes",
+  },
+  {
+    name: "client",
+    ...contractOnly,
+    why: "the library and the CLI are for outsiders: the node's own code never calls itself over the wire",
+  },
+  {
+    name: "server",
+    ...contractOnly,
+    why: "the server shows the engine to callers: the engine must work, and be tested, without it",
+  },
+  {
+    name: "wire",
+    why: "pure translations between the domain and the messages, shared by server and client: below it nobody knows of messages",
+  },
+  {
+    name: "attachments",
+    ...contractOnly,
+    why: "the engine uses executor, networks, sandbox and interfaces by their contracts: they know nothing of attachments",
+  },
+  {
+    name: "executor",
+    ...contractOnly,
+    why: "an executor runs one network's plugins and is chosen by the configuration: only the composition root knows which",
+  },
+  {
+    name: "networks",
+    ...contractOnly,
+    why: "a catalog finds a network's configuration, wherever it is kept: it doesn't run it",
+  },
+  {
+    name: "sandbox",
+    ...contractOnly,
+    why: "a locator finds a target's namespace in one runtime: it doesn't know what is plugged there",
+  },
+  {
+    name: "interfaces",
+    ...contractOnly,
+    why: "what the kernel has, by namespace path: it knows neither pods nor networks",
+  },
+  {
+    name: "cni",
+    why: "the CNI runtime is a library of its own: it stands on the domain's words alone",
+  },
+  {
+    name: "domain",
+    why: "pure types and rules that everything else shares: it does nothing and imports nothing",
+  },
+];
+
+/** Rooms that may import gen/: everything else speaks the domain's types. */
+export const speakMessages: readonly string[] = ["wire", "server", "client"];
+
+/** Packages that only these files or folders may import, and why. */
+export const packageHomes: readonly {
+  readonly package: RegExp;
+  readonly homes: readonly string[];
+  readonly why: string;
+}[] = [
+  {
+    package: /^pino(-|$)/,
+    homes: ["src/log.ts"],
+    why: "a logger is handed in, so that a room can be used without one",
+  },
+  {
+    package: /^@kubernetes\//,
+    homes: ["src/kube/"],
+    why: "one room meets the Kubernetes client's types and makes them ours",
+  },
+  {
+    package: /^(@connectrpc|@bufbuild)\//,
+    homes: ["src/wire/", "src/server/", "src/client/", "gen/"],
+    why: "messages and RPCs end at wire: below it everything speaks the domain's types",
+  },
+  {
+    package: /^commander$/,
+    homes: ["src/client/", "src/main.ts"],
+    why: "command-line arguments are the CLI's: a room takes options objects",
+  },
+  {
+    package: /^koffi$/,
+    homes: ["src/interfaces/", "src/cni/"],
+    why: "native calls stay where the kernel is spoken to",
+  },
+];

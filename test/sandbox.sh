@@ -7,15 +7,16 @@
 #   test/sandbox.sh COMMAND [ARG …]
 set -eu
 if [ "${PODPLUG_SANDBOX:-}" != inside ]; then
-  set -- "$0" "$@"
-  [ "$(id -u)" = 0 ] || set -- --user --map-root-user "$@"
-  set -- --mount --net --pid --fork --kill-child --mount-proc --propagation private "$@"
-  # The same namespaces, tried on nothing: a refusal is told apart from the command's own failure.
-  if ! refusal=$(unshare --mount --net --pid --fork --mount-proc $([ "$(id -u)" = 0 ] || echo --user --map-root-user) true 2>&1); then
-    echo "test/sandbox.sh: this machine refuses namespaces ($refusal): run it as root (in a container: a privileged one), or allow user namespaces (sysctl kernel.unprivileged_userns_clone=1, or kernel.apparmor_restrict_unprivileged_userns=0 on Ubuntu)" >&2
+  flags='--mount --net --pid --fork --kill-child --mount-proc --propagation private'
+  [ "$(id -u)" = 0 ] || flags="--user --map-root-user $flags"
+  # Tried on nothing first: a refusal is told apart from the command's own failure.
+  # shellcheck disable=SC2086 # each word is a flag
+  if ! refusal=$(unshare $flags true 2>&1); then
+    echo "$0: this machine refuses namespaces ($refusal); run it as root (in a container: a privileged one) or allow user namespaces (sysctl kernel.unprivileged_userns_clone=1; on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0)" >&2
     exit 1
   fi
-  exec env PODPLUG_SANDBOX=inside unshare "$@"
+  # shellcheck disable=SC2086
+  exec env PODPLUG_SANDBOX=inside unshare $flags "$0" "$@"
 fi
 mount -t tmpfs -o mode=0755 tmpfs /run
 # Where plugins keep their leases unless told otherwise. A directory that isn't

@@ -22,6 +22,7 @@ export interface FakeInterfaces extends InterfaceReader {
   addNetns(path: string): void;
   /** Another path to a namespace that is there. */
   addPath(path: string, existing: string): void;
+  hasNetns(path: string): boolean;
   /** The path goes; the namespace too when it was the last one. */
   removePath(path: string): void;
   /** Another namespace under the same path, with the same inode number: the kernel reuses them. */
@@ -104,6 +105,9 @@ export function createFakeInterfaces(): FakeInterfaces {
     },
     addPath(path, existing) {
       namespaces.set(path, netnsAt(existing));
+    },
+    hasNetns(path) {
+      return namespaces.has(path);
     },
     removePath(path) {
       netnsAt(path);

@@ -68,7 +68,8 @@ export function createFakeSandboxes(interfaces: FakeInterfaces): FakeSandboxes {
   };
 
   const end = (pod: FakePod): void => {
-    if (pod.running) interfaces.removePath(pod.sandbox.netnsPath);
+    // Gone already after a reboot of the fake kernel.
+    if (interfaces.hasNetns(pod.sandbox.netnsPath)) interfaces.removePath(pod.sandbox.netnsPath);
   };
 
   const answer = (pod: FakePod | undefined, target: Target): Sandbox => {

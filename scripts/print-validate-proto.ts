@@ -18,11 +18,11 @@ import { file_buf_validate_validate as file } from "@bufbuild/protovalidate/gen/
 /** The end of `extensions N to max`, exclusive (descriptor.proto). */
 const maxFieldNumber = 0x20000000;
 
-const scalars = new Map<Type, string>(
-  Object.entries(Type)
-    .filter(([, number]) => ![Type.MESSAGE, Type.ENUM, Type.GROUP].some((other) => other === number))
-    .map(([name, number]) => [number, name.toLowerCase()]),
-);
+const typesByName = new Set<Type>([Type.MESSAGE, Type.ENUM, Type.GROUP]);
+const scalars = new Map<Type, string>();
+for (const [name, type] of Object.entries(Type)) {
+  if (typeof type === "number" && !typesByName.has(type)) scalars.set(type, name.toLowerCase());
+}
 const labels: Record<Label, string> = {
   [Label.OPTIONAL]: "optional ",
   [Label.REPEATED]: "repeated ",

@@ -1,0 +1,114 @@
+import { createServer as createHttp1Server } from "node:http";
+import { createServer as createHttp2Server } from "node:http2";
+import { createServer, type Server, type Socket } from "node:net";
+import type { Logger } from "../../domain/log.ts";
+import { type ServerLimits, sweepIntervalMs } from "../limits.ts";
+import { createExchanges, type NodeRequest, type NodeResponse } from "./exchanges.ts";
+import { readFirstBytes } from "./first-bytes.ts";
+import { createHttp2Sessions } from "./http2-sessions.ts";
+
+export type NodeHandler = (request: NodeRequest, response: NodeResponse) => void;
+
+export interface Mux {
+  /** Not listening yet: where it listens is the caller's business. */
+  readonly server: Server;
+  /** Takes no more connections, ends those without a call; resolves when all are closed. */
+  close(): Promise<void>;
+  /** Ends every connection at once. */
+  cut(): void;
+}
+
+/** One server that speaks HTTP/1.1 and HTTP/2 without TLS on the same port, told apart by their first bytes. */
+export function createMux(options: {
+  readonly handler: NodeHandler;
+  readonly limits: ServerLimits;
+  readonly log: Logger;
+}): Mux {
+  const { handler, limits, log } = options;
+  const sockets = new Set<Socket>();
+  const unknown = new Set<Socket>();
+  const sessions = createHttp2Sessions(limits);
+  const exchanges = createExchanges(limits);
+  const handle: NodeHandler = (request, response) => {
+    exchanges.track(request, response);
+    handler(request, response);
+  };
+
+  const http1 = createHttp1Server(
+    {
+      maxHeaderSize: limits.headerBytes,
+      headersTimeout: Math.min(limits.headersTimeoutMs, limits.requestTimeoutMs),
+      requestTimeout: limits.requestTimeoutMs,
+      keepAliveTimeout: limits.idleTimeoutMs,
+      connectionsCheckingInterval: sweepIntervalMs(limits),
+    },
+    handle,
+  );
+  // A server that doesn't listen itself enforces none of these timeouts until it believes it does.
+  http1.emit("listening");
+
+  const http2 = createHttp2Server(
+    {
+      settings: {
+        maxConcurrentStreams: limits.streamsPerConnection,
+        maxHeaderListSize: limits.headerBytes,
+      },
+    },
+    handle,
+  );
+  http2.on("session", (session) => sessions.track(session));
+
+  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    sockets.add(socket);
+    unknown.add(socket);
+    socket.once("close", () => {
+      sockets.delete(socket);
+      unknown.delete(socket);
+    });
+    // A connection that breaks also closes; what ran on it hears of that.
+    socket.on("error", (error) => log.debug({ err: error }, "connection broke"));
+    socket.setKeepAlive(true, limits.tcpKeepAliveMs);
+    readFirstBytes(socket, limits.sniffTimeoutMs, (protocol) => {
+      unknown.delete(socket);
+      if (protocol === "http/2") {
+        http2.emit("connection", socket);
+      } else {
+        http1.emit("connection", socket);
+        socket.resume();
+      }
+    });
+  });
+  server.maxConnections = limits.connections;
+  server.on("drop", () =>
+    log.debug({ connections: limits.connections }, "connection refused, too many are open"),
+  );
+  // Without a listener, an accept that fails (no file descriptors left) would end the process.
+  server.on("error", (error) => log.error({ err: error }, "accepting a connection failed"));
+
+  const sweeps = setInterval(() => {
+    const now = performance.now();
+    sessions.sweep(now);
+    exchanges.sweep(now);
+    if (!server.listening) http1.closeIdleConnections();
+  }, sweepIntervalMs(limits));
+
+  return {
+    server,
+    async close() {
+      const closed = Promise.withResolvers<void>();
+      // Calls back when the last connection is closed, too.
+      server.close(() => closed.resolve());
+      exchanges.close();
+      sessions.close();
+      http1.closeIdleConnections();
+      for (const socket of unknown) socket.destroy();
+      await closed.promise;
+      clearInterval(sweeps);
+      http1.close();
+    },
+    cut() {
+      sessions.destroy();
+      for (const socket of sockets) socket.destroy();
+    },
+  };
+}

@@ -1,0 +1,71 @@
+import { createContextValues } from "@connectrpc/connect";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
+import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import type { Logger } from "../../domain/log.ts";
+import { type Arrival, arrivalKey } from "../admission.ts";
+import type { Authenticator } from "../auth/contract.ts";
+import type { NodeRequest, NodeResponse } from "./exchanges.ts";
+import { isFromBrowser } from "./loopback.ts";
+import type { NodeHandler } from "./mux.ts";
+
+/** Hands the requests of one listener to the RPCs' handlers; answers those that name none of them itself. */
+export function createRequestHandler(options: {
+  readonly handlers: readonly UniversalHandler[];
+  readonly transport: Arrival["facts"]["transport"];
+  readonly authenticate: Authenticator;
+  readonly log: Logger;
+  readonly version: string;
+}): NodeHandler {
+  const { transport, authenticate, log, version } = options;
+  const handlers = new Map(options.handlers.map((handler) => [handler.requestPath, handler]));
+
+  async function answer(request: NodeRequest, response: NodeResponse): Promise<void> {
+    if (transport === "unix") {
+      // A Unix socket has no authority; what clients make up for it, a path at
+      // worst, is no part of an URL.
+      nameLocalhost(request);
+    } else if (isFromBrowser(authoritiesOf(request), request.headers.origin)) {
+      refuse(response, 403, "permission_denied", "only clients of this host may call here, and no web pages");
+      return;
+    }
+    const [path = ""] = (request.url ?? "").split("?", 1);
+    const handler = handlers.get(path);
+    if (!handler) {
+      refuse(response, 404, "unimplemented", "there is no such service or method");
+      return;
+    }
+    const values = createContextValues();
+    const universal = universalRequestFromNodeRequest(request, response, undefined, values);
+    const remoteAddress = request.socket.remoteAddress;
+    values.set(arrivalKey, { authenticate, facts: { transport, headers: universal.header, remoteAddress } });
+    await universalResponseToNodeResponse(await handler(universal), response);
+  }
+
+  return (request, response) => {
+    response.setHeader("server", `podplug/${version}`);
+    answer(request, response).catch((error: unknown) => {
+      // Whoever it was for is gone, or speaks no HTTP that leads to a call.
+      log.debug({ err: error, path: request.url }, "request failed");
+      if (response.headersSent) response.destroy();
+      else refuse(response, 400, "invalid_argument", "the request can't be read");
+    });
+  };
+}
+
+function authoritiesOf({ headers }: NodeRequest): string[] {
+  const { ":authority": authority, host } = headers;
+  return [authority, host].filter((name) => typeof name === "string");
+}
+
+function nameLocalhost({ headers }: NodeRequest): void {
+  if (":authority" in headers) headers[":authority"] = "localhost";
+  headers.host = "localhost";
+}
+
+/** An answer that Connect clients read as an error and gRPC clients by its status. */
+function refuse(response: NodeResponse, status: number, code: string, message: string): void {
+  if (response.writableEnded) return;
+  response.statusCode = status;
+  response.setHeader("content-type", "application/json");
+  response.end(`${JSON.stringify({ code, message })}\n`);
+}

@@ -1,0 +1,113 @@
+import { chmod, chown, lstat, mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
+import { connect, type Server } from "node:net";
+import { dirname, join } from "node:path";
+import { messageOf, PodplugError, systemCodeOf } from "../../domain/errors.ts";
+import { bind } from "./bind.ts";
+
+export interface SocketAddress {
+  readonly path: string;
+  /** The file's permissions, as in chmod: 0o600. */
+  readonly mode: number;
+  /** The group's name or number; the process's own when absent. */
+  readonly group?: string | undefined;
+}
+
+// sockaddr_un holds 108 bytes, the closing zero among them (unix(7)).
+const maxPathBytes = 107;
+
+/**
+ * Listens on a Unix socket that nobody can open before it has its mode and
+ * group: it is made in a directory of our own and then moved to its place.
+ * The socket of a dead process is replaced; a live one, or a file of another
+ * kind, is INVALID_CONFIGURATION. Answers how to remove the file.
+ */
+export async function listenOnSocket(server: Server, address: SocketAddress): Promise<() => Promise<void>> {
+  const { path, mode, group } = address;
+  try {
+    if (Buffer.byteLength(path) > maxPathBytes) throw unusable(path, `is longer than ${maxPathBytes} bytes`);
+    const gid = group ? await groupNumber(group) : undefined;
+    const directory = dirname(path);
+    await makeDirectory(directory);
+    await refuseUnlessFree(path);
+    return await placeSocket(server, { path, mode, gid, directory });
+  } catch (cause) {
+    if (cause instanceof PodplugError) throw cause;
+    throw new PodplugError("INVALID_CONFIGURATION", `can't listen on socket ${path}, ${messageOf(cause)}`, {
+      cause,
+    });
+  }
+}
+
+async function placeSocket(
+  server: Server,
+  place: { path: string; mode: number; gid: number | undefined; directory: string },
+): Promise<() => Promise<void>> {
+  // Mode 0700, and names short enough that the path is no longer than the real one.
+  const nursery = await mkdtemp(join(place.directory, "."));
+  const newborn = join(nursery, "s");
+  try {
+    await bind(server, { path: newborn }, `socket ${place.path}`);
+    if (place.gid !== undefined) await chown(newborn, -1, place.gid);
+    await chmod(newborn, place.mode);
+    const { ino, dev } = await lstat(newborn);
+    await rename(newborn, place.path);
+    return async () => {
+      const present = await lstatOrUndefined(place.path);
+      // Another agent may have put its own there since.
+      if (present?.ino === ino && present.dev === dev) await rm(place.path, { force: true });
+    };
+  } catch (error) {
+    server.close();
+    throw error;
+  } finally {
+    await rm(nursery, { recursive: true, force: true });
+  }
+}
+
+async function makeDirectory(directory: string): Promise<void> {
+  const made = await mkdir(directory, { recursive: true });
+  // mkdir's mode is cut by the umask, and a strict one would keep the socket's group out.
+  if (made !== undefined) await chmod(directory, 0o755);
+}
+
+async function refuseUnlessFree(path: string): Promise<void> {
+  const present = await lstatOrUndefined(path);
+  if (!present) return;
+  if (!present.isSocket()) throw unusable(path, "is there already and isn't a socket");
+  if (await isAlive(path)) throw unusable(path, "is in use by another process");
+}
+
+async function lstatOrUndefined(path: string): Promise<Awaited<ReturnType<typeof lstat>> | undefined> {
+  try {
+    return await lstat(path);
+  } catch (error) {
+    if (systemCodeOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
+
+/** Whether somebody listens on it. Only a refusal says that nobody does: a full queue or a lack of rights don't. */
+async function isAlive(path: string): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const probe = connect(path);
+  probe.once("connect", () => resolve(true));
+  probe.once("error", (error) => resolve(systemCodeOf(error) !== "ECONNREFUSED"));
+  try {
+    return await promise;
+  } finally {
+    probe.destroy();
+  }
+}
+
+async function groupNumber(group: string): Promise<number> {
+  if (/^\d+$/.test(group)) return Number(group);
+  const lines = (await readFile("/etc/group", "utf8")).split("\n");
+  const gid = lines.map((line) => line.split(":")).find(([name]) => name === group)?.[2];
+  if (!gid)
+    throw new PodplugError("INVALID_CONFIGURATION", `/etc/group has no group ${JSON.stringify(group)}`);
+  return Number(gid);
+}
+
+function unusable(path: string, why: string): PodplugError {
+  return new PodplugError("INVALID_CONFIGURATION", `can't listen on socket ${path}, it ${why}`);
+}

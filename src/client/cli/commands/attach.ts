@@ -1,0 +1,89 @@
+import { type Command, InvalidArgumentError } from "commander";
+import { describeTarget } from "../../../domain/target.ts";
+import { addSelectionOptions, readSelection, type SelectionFlags } from "../options/selection.ts";
+import { addTargetOptions, isTargetGiven, readTarget, type TargetFlags } from "../options/target.ts";
+import { formatDocument, isDocumentFormat } from "../output/documents.ts";
+import { formatInterfaces } from "../output/interface-table.ts";
+import { visible } from "../output/visible.ts";
+import { type CommandHost, defineNodeCommand, takePod } from "./host.ts";
+
+interface AttachFlags extends TargetFlags, SelectionFlags {
+  readonly dryRun?: boolean;
+  readonly key?: string;
+  readonly replace?: boolean;
+}
+
+export function addAttachCommand(program: Command, host: CommandHost): void {
+  const command = program
+    .command("attach")
+    .summary("plug a network into a running pod")
+    .description(
+      "Plugs one network into a running pod and answers once the interface is usable.\nAsking again for what is there already changes nothing.",
+    )
+    .usage("[options] [POD] NETWORK");
+  defineNodeCommand<AttachFlags>(command, host, {
+    changes: true,
+    addOptions: (target) => addChangeOptions(addSelectionOptions(addTargetOptions(target))),
+    examples: [
+      ["Plug network net-a into pod web", "podplug attach web net-a"],
+      [
+        "With a name and an address, in namespace demo",
+        "podplug attach -n demo web net-a --interface data0 --ip 10.1.2.3/24",
+      ],
+      [
+        "A network of another namespace, rate-limited",
+        "podplug attach web infra/uplink --bandwidth ingress=10M,egress=1G",
+      ],
+      ["A configuration of your own", "podplug attach web --config-file macvlan.conflist"],
+      ["Into a network namespace, without Kubernetes", "podplug attach --netns /run/netns/blue net-a"],
+      ["Only see whether it would work", "podplug attach web net-a --dry-run"],
+    ],
+    async run(words, flags, session) {
+      const { pod, rest } = takePod(words, isTargetGiven(flags));
+      const target = readTarget(pod, flags);
+      const [network] = rest;
+      const missing = [
+        target === undefined ? ["POD (or --netns, --container)"] : [],
+        network === undefined && flags.configFile === undefined ? ["NETWORK (or --config-file)"] : [],
+      ].flat();
+      if (target === undefined || missing.length > 0)
+        throw new InvalidArgumentError(`missing ${missing.join(" and ")}`);
+      if (rest.length > 1) throw new InvalidArgumentError(`too many arguments: ${rest.slice(1).join(" ")}`);
+      if (network !== undefined && flags.configFile !== undefined) {
+        throw new InvalidArgumentError(`NETWORK ${network} and --config-file exclude each other`);
+      }
+      const request = {
+        target,
+        network: await readSelection(network, flags, session.readStdin),
+        validateOnly: flags.dryRun,
+        key: flags.key,
+        replace: flags.replace,
+      };
+      const doing = `attaching ${network ?? "the given configuration"} to ${describeTarget(target)}`;
+      const answer = await session.waitFor(doing, () => session.api.attach(request, session.signal));
+      if (isDocumentFormat(session.format)) {
+        const { attachDocument } = await import("../output/answer-documents.ts");
+        session.print(await formatDocument(attachDocument(answer), session.format));
+        return 0;
+      }
+      session.print(formatInterfaces([answer.interface], session));
+      if (flags.dryRun === true) session.note("dry run: nothing was changed");
+      else if (!answer.created) session.note(`${visible(answer.interface.name)} was attached already`);
+      return 0;
+    },
+  });
+}
+
+function addChangeOptions(command: Command): Command {
+  return command
+    .optionsGroup("Change:")
+    .option("--dry-run", "check all that can be checked, change nothing")
+    .option(
+      "--key <key>",
+      "names this attachment among your own, so that asking again finds it without an interface's name",
+    )
+    .option(
+      "--replace",
+      "when your own attachment has the name with other attributes: detach it and attach this one",
+    );
+}

@@ -1,0 +1,95 @@
+import { type Command, InvalidArgumentError } from "commander";
+import { asPodplugError, type ErrorKind, failureOf } from "../../../domain/errors.ts";
+import { describeTarget, type Target } from "../../../domain/target.ts";
+import { addTargetOptions, isTargetGiven, readTarget, type TargetFlags } from "../options/target.ts";
+import type { CheckOutcome } from "../output/answer-documents.ts";
+import { formatDocument, isDocumentFormat } from "../output/documents.ts";
+import { formatTable } from "../output/table.ts";
+import { visible } from "../output/visible.ts";
+import type { Session } from "../session.ts";
+import { type CommandHost, defineNodeCommand, takePod } from "./host.ts";
+
+interface CheckFlags extends TargetFlags {
+  readonly interface?: string;
+}
+
+/** Failures that say nothing of the attachment, and that the next one would meet too. */
+const aboutTheCaller: ReadonlySet<ErrorKind> = new Set(["unavailable", "unauthenticated", "canceled"]);
+
+export function addCheckCommand(program: Command, host: CommandHost): void {
+  const command = program
+    .command("check")
+    .summary("ask whether attachments are as they should be")
+    .description(
+      "Asks the networks' plugins whether a pod's attachments are still as they should be (CNI CHECK).\nFails when one isn't.",
+    )
+    .usage("[options] [POD]");
+  defineNodeCommand<CheckFlags>(command, host, {
+    changes: false,
+    addOptions: (target) =>
+      addTargetOptions(target)
+        .optionsGroup("Attachment:")
+        .option("--interface <name>", "only this interface (default: every attachment of the pod)"),
+    examples: [
+      ["Every attachment of pod web", "podplug check web"],
+      ["One of them, in namespace demo", "podplug check -n demo web --interface data0"],
+    ],
+    async run(words, flags, session) {
+      const { pod, rest } = takePod(words, isTargetGiven(flags));
+      const target = readTarget(pod, flags);
+      if (target === undefined) throw new InvalidArgumentError("missing POD (or --netns, --container)");
+      if (rest.length > 0) throw new InvalidArgumentError(`too many arguments: ${rest.join(" ")}`);
+      if (flags.interface !== undefined) {
+        // One attachment that was asked for by name: its failure is the command's.
+        await checkOne(target, flags.interface, session);
+        return present([{ interface: flags.interface, network: "" }], session);
+      }
+      return present(await checkAll(target, session), session);
+    },
+  });
+}
+
+function checkOne(target: Target, ifName: string, session: Session): Promise<void> {
+  return session.waitFor(`checking ${ifName} of ${describeTarget(target)}`, () =>
+    session.api.check({ target, interface: ifName }, session.signal),
+  );
+}
+
+async function checkAll(target: Target, session: Session): Promise<CheckOutcome[]> {
+  const interfaces = await session.waitFor(`listing ${describeTarget(target)}`, () =>
+    session.api.list({ target }, session.signal),
+  );
+  const outcomes: CheckOutcome[] = [];
+  for (const { name, network, state } of interfaces) {
+    if (state === undefined) continue;
+    try {
+      await checkOne(target, name, session);
+      outcomes.push({ interface: name, network });
+    } catch (error) {
+      const failed = asPodplugError(error);
+      if (aboutTheCaller.has(failed.kind)) throw failed;
+      outcomes.push({ interface: name, network, failure: failureOf(failed) });
+    }
+  }
+  if (outcomes.length === 0) session.note(`no attachments in ${describeTarget(target)}`);
+  return outcomes;
+}
+
+async function present(outcomes: readonly CheckOutcome[], session: Session): Promise<number> {
+  if (isDocumentFormat(session.format)) {
+    const { checkDocument } = await import("../output/answer-documents.ts");
+    session.print(await formatDocument(checkDocument(outcomes), session.format));
+  } else if (outcomes.length > 0) {
+    const { heading, good, bad } = session.colours;
+    const titles = ["INTERFACE", "NETWORK", "CHECK"].map((text) => ({ text, paint: heading }));
+    const rows = outcomes.map(({ interface: ifName, network, failure }) => [
+      { text: visible(ifName) },
+      { text: network === "" ? "-" : visible(network) },
+      failure === undefined
+        ? { text: "ok", paint: good }
+        : { text: visible(`${failure.reason}: ${failure.message}`), paint: bad },
+    ]);
+    session.print(formatTable([titles, ...rows]));
+  }
+  return outcomes.every(({ failure }) => failure === undefined) ? 0 : 1;
+}

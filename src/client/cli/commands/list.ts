@@ -1,0 +1,60 @@
+import { type Command, InvalidArgumentError } from "commander";
+import type { PodInterface } from "../../../domain/node-api.ts";
+import { describeTarget } from "../../../domain/target.ts";
+import { addScopeOptions, isTargetGiven, readScope, type Scope, type ScopeFlags } from "../options/target.ts";
+import { formatDocument, isDocumentFormat } from "../output/documents.ts";
+import { formatInterfaces } from "../output/interface-table.ts";
+import { type CommandHost, defineNodeCommand, takePod } from "./host.ts";
+
+export function addListCommand(program: Command, host: CommandHost): void {
+  const command = program
+    .command("list")
+    .alias("ls")
+    .summary("list the interfaces of pods")
+    .description(
+      "Lists the interfaces of one pod or of many, as the kernel has them now, with their attachments.",
+    )
+    .usage("[options] [POD]");
+  defineNodeCommand<ScopeFlags>(command, host, {
+    changes: false,
+    addOptions: addScopeOptions,
+    examples: [
+      ["The pods of namespace default", "podplug list"],
+      ["One pod, with owners, IDs and failures", "podplug list -n demo web -o wide"],
+      ["Everything on the node, for a script", "podplug list -A -o json"],
+    ],
+    async run(words, flags, session) {
+      const scope = readScopeOf(words, flags);
+      const all = await session.waitFor(`listing ${describeScope(scope)}`, () =>
+        session.api.list({ target: scope.target }, session.signal),
+      );
+      const interfaces = all.filter((one) => isInScope(one, scope));
+      if (isDocumentFormat(session.format)) {
+        const { listDocument } = await import("../output/answer-documents.ts");
+        session.print(await formatDocument(listDocument(interfaces), session.format));
+      } else if (interfaces.length > 0) {
+        session.print(formatInterfaces(interfaces, session));
+      } else {
+        const hint = scope.namespace === undefined ? "" : " (-A shows every namespace's)";
+        session.note(`no interfaces in ${describeScope(scope)}${hint}`);
+      }
+      return 0;
+    },
+  });
+}
+
+export function readScopeOf(words: readonly string[], flags: ScopeFlags): Scope {
+  const { pod, rest } = takePod(words, isTargetGiven(flags));
+  if (rest.length > 0) throw new InvalidArgumentError(`too many arguments: ${rest.join(" ")}`);
+  return readScope(pod, flags);
+}
+
+/** The node answers for one target or for all of itself; a namespace is picked out here. */
+export function isInScope(one: PodInterface, { namespace }: Scope): boolean {
+  return namespace === undefined || one.pod?.namespace === namespace;
+}
+
+export function describeScope({ target, namespace }: Scope): string {
+  if (target !== undefined) return describeTarget(target);
+  return namespace === undefined ? "any pod of the node" : `namespace ${namespace}`;
+}

@@ -1,0 +1,57 @@
+import type { Command } from "commander";
+import type { InterfaceEvent } from "../../../domain/node-api.ts";
+import { addScopeOptions, type ScopeFlags } from "../options/target.ts";
+import { formatStreamed, isDocumentFormat } from "../output/documents.ts";
+import { type ColumnOptions, interfaceCells, interfaceTitles } from "../output/interface-columns.ts";
+import { columnOptions } from "../output/interface-table.ts";
+import { type Cell, createTableLayout } from "../output/table.ts";
+import { visible } from "../output/visible.ts";
+import { type CommandHost, defineNodeCommand } from "./host.ts";
+import { isInScope, readScopeOf } from "./list.ts";
+
+export function addWatchCommand(program: Command, host: CommandHost): void {
+  const command = program
+    .command("watch")
+    .summary("show attachments as they come and go")
+    .description(
+      "Shows the attachments there are (present), then synced, then every change, one per line, until interrupted.",
+    )
+    .usage("[options] [POD]");
+  defineNodeCommand<ScopeFlags>(command, host, {
+    changes: false,
+    addOptions: addScopeOptions,
+    examples: [
+      ["The pods of namespace default", "podplug watch"],
+      ["Everything on the node, an object per line", "podplug watch -A -o json"],
+    ],
+    async run(words, flags, session) {
+      const scope = readScopeOf(words, flags);
+      const layout = createTableLayout();
+      const print = async (event: InterfaceEvent): Promise<void> => {
+        if (isDocumentFormat(session.format)) {
+          const { eventDocument } = await import("../output/answer-documents.ts");
+          session.print(await formatStreamed(eventDocument(event), session.format));
+        } else {
+          session.print(`${layout.row(eventCells(event, columnOptions(session)))}\n`);
+        }
+      };
+      if (!isDocumentFormat(session.format)) {
+        const options = columnOptions(session);
+        const event = { text: "EVENT".padEnd(8), paint: session.colours.heading };
+        session.print(`${layout.row([event, ...interfaceTitles(options)])}\n`);
+      }
+      for await (const event of session.api.watch({ target: scope.target }, session.signal)) {
+        if (event.kind === "synced" || isInScope(event.interface, scope)) await print(event);
+      }
+      return 0;
+    },
+  });
+}
+
+function eventCells(event: InterfaceEvent, options: ColumnOptions): Cell[] {
+  if (event.kind === "synced") return [{ text: event.kind, paint: options.colours.quiet }];
+  const cells = [{ text: event.kind }, ...interfaceCells(event.interface, options)];
+  if (event.kind !== "failed") return cells;
+  const { reason, message } = event.failure;
+  return [...cells, { text: visible(`${reason}: ${message}`), paint: options.colours.bad }];
+}

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { CacheEntry } from "../cni/cache.ts";
-import { decodeCacheEntry, encodeCacheEntry } from "../cni/cache.ts";
+import { cacheKind, decodeCacheEntry, encodeCacheEntry } from "../cni/cache.ts";
 import { toNewestResult } from "../cni/results.ts";
 import { messageOf } from "../domain/errors.ts";
 import type { JsonObject, JsonValue } from "../domain/json.ts";
@@ -12,9 +12,8 @@ import type { AttachmentRecord, RecordedChain } from "./journal.ts";
 /** The version of our part of a journal file. A newer one is never read, changed or removed. */
 const recordVersion = 1;
 
-/** libcni's garbage collection takes every `cniCacheV1` for a complete attachment; an intent isn't one yet. */
+/** libcni's garbage collection takes every entry of its own kind for a complete attachment; an intent isn't one yet. */
 const intentKind = "podplugIntentV1";
-const completeKind = "cniCacheV1";
 
 /**
  * damaged: ours once, but broken: empty, cut off, or with a key of the wrong type.
@@ -115,24 +114,26 @@ export function encodeRecord(record: AttachmentRecord): string {
   const { chain: ran, attachedAt, ...rest } = record;
   const { result, ifIndex, networkName, config, cniArgs, capabilityArgs } = ran;
   const entry: CacheEntry = {
-    kind: result ? completeKind : intentKind,
+    kind: result ? cacheKind : intentKind,
     containerId: record.sandbox.id,
     ifName: record.ifName,
     networkName,
-    netns: record.sandbox.netnsPath,
+    netnsPath: record.sandbox.netnsPath,
     config,
     cniArgs,
     capabilityArgs,
     result,
   };
   const ours = { version: recordVersion, ...rest, ifIndex, attachedAt: attachedAt?.toISOString() };
-  return encodeCacheEntry(entry, { podplug: ours as unknown as JsonValue });
+  return JSON.stringify(encodeCacheEntry(entry, { podplug: ours as unknown as JsonValue }));
 }
 
 export function decodeRecord(bytes: Uint8Array): DecodedFile {
+  let text: string;
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    value = JSON.parse(text);
   } catch (error) {
     return { kind: "damaged", fault: bytes.length === 0 ? "it is empty" : messageOf(error) };
   }
@@ -142,7 +143,7 @@ export function decodeRecord(bytes: Uint8Array): DecodedFile {
   if (typeof version === "number" && version > recordVersion) return { kind: "newer", version };
   try {
     const { attachedAt, ifIndex, version: _version, ...rest } = ourPart.parse(ours);
-    const { networkName, config, cniArgs, capabilityArgs, result } = decodeCacheEntry(value).entry;
+    const { networkName, config, cniArgs, capabilityArgs, result } = decodeCacheEntry(text).entry;
     // A result that can't be read would make every later answer fail.
     if (result) toNewestResult(result);
     const ran: RecordedChain = { networkName, config, cniArgs, capabilityArgs, result, ifIndex };

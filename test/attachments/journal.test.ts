@@ -63,7 +63,10 @@ describe("the file journal", () => {
     ["cut off", (text: string) => text.slice(0, text.length / 2)],
     ["no text at all", () => "\u0000\u0001\ufffd"],
     ["without what it needs", (text: string) => text.replace('"state"', '"condition"')],
-    ["with a result of an unknown version", (text: string) => text.replace('"cniVersion":"1.0.0","ips"', '"cniVersion":"9","ips"')],
+    [
+      "with a result of an unknown version",
+      (text: string) => text.replace('"cniVersion":"1.0.0","ips"', '"cniVersion":"9","ips"'),
+    ],
   ])("a file that is %s is set aside with its content, and the others stay", async (_what, damage) => {
     const stateDir = await stateDirectory();
     const journal = await openIn(stateDir);
@@ -112,21 +115,24 @@ describe("the file journal", () => {
     expect(await readdir(join(stateDir, "results"))).toHaveLength(1);
   });
 
-  test.each(["ENOSPC", "EROFS", "EIO"])("a write that fails with %s says so, and the old record stays", async (code) => {
-    const stateDir = await stateDirectory();
-    await (await openIn(stateDir)).write(recordOf());
-    const failing = async (): Promise<never> => {
-      throw Object.assign(new Error(`${code}: injected`), { code });
-    };
-    for (const step of ["writeSynced", "rename"] as const) {
-      const journal = await openIn(stateDir, [], { ...createFileSteps(), [step]: failing });
-      await expect(journal.write(recordOf({ id: "a-2" }))).rejects.toMatchObject({
-        reason: "JOURNAL_FAILED",
-        message: expect.stringContaining("writing the record of net1 failed"),
-      });
-      expect((await (await openIn(stateDir)).load()).map((record) => record.id)).toEqual(["a-1"]);
-    }
-  });
+  test.each(["ENOSPC", "EROFS", "EIO"])(
+    "a write that fails with %s says so, and the old record stays",
+    async (code) => {
+      const stateDir = await stateDirectory();
+      await (await openIn(stateDir)).write(recordOf());
+      const failing = async (): Promise<never> => {
+        throw Object.assign(new Error(`${code}: injected`), { code });
+      };
+      for (const step of ["writeSynced", "rename"] as const) {
+        const journal = await openIn(stateDir, [], { ...createFileSteps(), [step]: failing });
+        await expect(journal.write(recordOf({ id: "a-2" }))).rejects.toMatchObject({
+          reason: "JOURNAL_FAILED",
+          message: expect.stringContaining("writing the record of net1 failed"),
+        });
+        expect((await (await openIn(stateDir)).load()).map((record) => record.id)).toEqual(["a-1"]);
+      }
+    },
+  );
 
   test("the record's content and then its name are synced before the write resolves", async () => {
     const stateDir = await stateDirectory();
@@ -157,7 +163,9 @@ describe("the file journal", () => {
     const stateDir = await stateDirectory();
     const journal = await openIn(stateDir);
     await Promise.all(
-      Array.from({ length: 20 }, (_, index) => journal.write(recordOf({ id: `a-${index}`, ifName: `n${index}` }))),
+      Array.from({ length: 20 }, (_, index) =>
+        journal.write(recordOf({ id: `a-${index}`, ifName: `n${index}` })),
+      ),
     );
     expect(await (await openIn(stateDir)).load()).toHaveLength(20);
   });

@@ -9,14 +9,22 @@ test("work in one lane runs one after the other, in the order it came", async ()
   const trace: string[] = [];
   const first = Promise.withResolvers<void>();
   const work = [
-    lanes.run("a", async () => {
-      trace.push("1 begins");
-      await first.promise;
-      trace.push("1 ends");
-    }, neverAborted),
-    lanes.run("a", async () => {
-      trace.push("2");
-    }, neverAborted),
+    lanes.run(
+      "a",
+      async () => {
+        trace.push("1 begins");
+        await first.promise;
+        trace.push("1 ends");
+      },
+      neverAborted,
+    ),
+    lanes.run(
+      "a",
+      async () => {
+        trace.push("2");
+      },
+      neverAborted,
+    ),
   ];
   await turn();
   expect(trace).toEqual(["1 begins"]);
@@ -43,9 +51,13 @@ test("a caller that leaves while waiting never begins", async () => {
   const slow = lanes.run("a", () => held.promise, neverAborted);
   const leaving = new AbortController();
   let began = false;
-  const waiting = lanes.run("a", async () => {
-    began = true;
-  }, leaving.signal);
+  const waiting = lanes.run(
+    "a",
+    async () => {
+      began = true;
+    },
+    leaving.signal,
+  );
   leaving.abort();
   await expect(waiting).rejects.toMatchObject({ reason: "CANCELED" });
   held.resolve();
@@ -59,10 +71,14 @@ test("a caller that leaves while its work runs stops waiting, and the work goes 
   const held = Promise.withResolvers<void>();
   const leaving = new AbortController();
   let ended = false;
-  const running = lanes.run("a", async () => {
-    await held.promise;
-    ended = true;
-  }, leaving.signal);
+  const running = lanes.run(
+    "a",
+    async () => {
+      await held.promise;
+      ended = true;
+    },
+    leaving.signal,
+  );
   await turn();
   leaving.abort(new DOMException("late", "TimeoutError"));
   await expect(running).rejects.toMatchObject({ reason: "DEADLINE_EXCEEDED" });

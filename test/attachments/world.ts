@@ -1,0 +1,93 @@
+import type { EngineOptions } from "../../src/attachments/core.ts";
+import { createEngine } from "../../src/attachments/engine.ts";
+import type { AttachmentJournal } from "../../src/attachments/journal.ts";
+import type { Clock } from "../../src/domain/clock.ts";
+import { silentLogger } from "../../src/domain/log.ts";
+import type { NodeApi } from "../../src/domain/node-api.ts";
+import { neverAborted } from "../../src/domain/signals.ts";
+import type { Target } from "../../src/domain/target.ts";
+import { createFakeExecutor } from "../fakes/fake-executor.ts";
+import { createFakeInterfaces } from "../fakes/fake-interfaces.ts";
+import { createFakeNetworks } from "../fakes/fake-networks.ts";
+import { createFakeSandboxes } from "../fakes/fake-sandboxes.ts";
+import { MemoryJournal } from "../fakes/memory-journal.ts";
+
+/** A clock whose timers fire when the test says so. */
+export function createManualClock(): Clock & { fireAll(): void; readonly waiting: number } {
+  const timers = new Set<() => void>();
+  return {
+    now: () => new Date("2026-01-02T03:04:05Z"),
+    setTimer(_delayMs, action) {
+      timers.add(action);
+      return { [Symbol.dispose]: () => timers.delete(action) };
+    },
+    fireAll() {
+      const due = [...timers];
+      timers.clear();
+      for (const action of due) action();
+    },
+    get waiting() {
+      return timers.size;
+    },
+  };
+}
+
+/** A node in memory: an engine on a fake kernel, runtime, catalog and plugins. `restart` gives it a new engine. */
+export async function createWorld(changes: Partial<EngineOptions> = {}) {
+  const interfaces = createFakeInterfaces();
+  const sandboxes = createFakeSandboxes(interfaces);
+  const networks = createFakeNetworks("directory");
+  const executor = createFakeExecutor(interfaces);
+  const clock = createManualClock();
+  const journal: AttachmentJournal = changes.journal ?? new MemoryJournal();
+  networks.define("blue");
+  networks.define("green", {
+    config: { plugins: [{ type: "fake", capabilities: { mac: true, ips: true } }] },
+  });
+
+  const start = () =>
+    createEngine({
+      nodeName: "node-1",
+      version: "0.0.0",
+      journal,
+      sandboxes,
+      networks,
+      executor,
+      interfaces,
+      maxConcurrent: 4,
+      timeoutMs: 60_000,
+      ifNaming: "npwg",
+      clock,
+      log: silentLogger,
+      ...changes,
+    });
+  let engine = start();
+
+  return {
+    interfaces,
+    sandboxes,
+    networks,
+    executor,
+    clock,
+    journal,
+    get engine() {
+      return engine;
+    },
+    as: (name: string, reconciler = false): NodeApi => engine.forCaller({ name, reconciler }),
+    /** A new namespace that stands for a pod. */
+    async addNetns(path: string): Promise<Target> {
+      interfaces.addNetns(path);
+      return { kind: "netns", netns: path };
+    },
+    /** As after a kill: the old engine is forgotten, whatever it was doing. */
+    async restart(): Promise<void> {
+      engine = start();
+      await (await engine.recover()).settled;
+    },
+    linkNames: (path: string): readonly string[] => interfaces.links(path).map((link) => link.name),
+    async states(): Promise<readonly string[]> {
+      return (await journal.load()).map((record) => `${record.ifName} ${record.state}`).toSorted();
+    },
+    never: neverAborted,
+  };
+}

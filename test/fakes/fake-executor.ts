@@ -1,0 +1,126 @@
+import { PodplugError } from "../../src/domain/errors.ts";
+import type { JsonObject } from "../../src/domain/json.ts";
+import type { CniAttachment, Executor, ValidAttachment } from "../../src/executor/contract.ts";
+import type { FakeInterfaces } from "./fake-interfaces.ts";
+
+type Verb = "add" | "del" | "check" | "gc";
+
+/**
+ * Plugins in memory: ADD leases an address and makes a link in the fake
+ * kernel, DEL gives both back by (container, interface). Which capabilities a
+ * network has stands in its configuration, as for the real ones.
+ */
+export interface FakeExecutor extends Executor {
+  /** `containerId ifName` of every leased address, sorted. */
+  leases(): readonly string[];
+  /** What ran, as `ADD net1`, in order. */
+  readonly runs: string[];
+  /** How many run at this moment, and the most that ever did. */
+  readonly load: { now: number; most: number };
+  /** The verb fails with it, until cleared with `undefined`; a failing ADD has done its work by then. */
+  failOn(verb: Verb, error: PodplugError | undefined): void;
+  /** The verb waits for it once it has begun. */
+  holdOn(verb: Verb, until: Promise<void> | undefined): void;
+}
+
+interface FakePlugin {
+  readonly type: string;
+  readonly capabilities?: Readonly<Record<string, boolean>>;
+}
+
+export function createFakeExecutor(interfaces: FakeInterfaces): FakeExecutor {
+  const leased = new Map<string, number>();
+  const failures = new Map<Verb, PodplugError>();
+  const holds = new Map<Verb, Promise<void>>();
+  const runs: string[] = [];
+  const load = { now: 0, most: 0 };
+
+  async function run<T>(verb: Verb, what: string, work: () => T): Promise<T> {
+    runs.push(`${verb.toUpperCase()} ${what}`);
+    load.now += 1;
+    load.most = Math.max(load.most, load.now);
+    try {
+      await (holds.get(verb) ?? new Promise((resolve) => setImmediate(resolve)));
+      const result = work();
+      const failure = failures.get(verb);
+      if (failure) throw failure;
+      return result;
+    } finally {
+      load.now -= 1;
+    }
+  }
+
+  function lowestFreeHost(): number {
+    const taken = new Set(leased.values());
+    let host = 2;
+    while (taken.has(host)) host += 1;
+    return host;
+  }
+
+  function add({ containerId, ifName, netnsPath = "", capabilityArgs }: CniAttachment): JsonObject {
+    const host = leased.get(keyOf(containerId, ifName)) ?? lowestFreeHost();
+    leased.set(keyOf(containerId, ifName), host);
+    const address = `10.9.0.${host}/24`;
+    const mac = typeof capabilityArgs["mac"] === "string" ? { mac: capabilityArgs["mac"] } : {};
+    const link = interfaces.addLink(netnsPath, { name: ifName, ips: [address], ...mac });
+    return {
+      cniVersion: "1.0.0",
+      interfaces: [{ name: ifName, mac: link.mac, sandbox: netnsPath }],
+      ips: [{ interface: 0, address, gateway: "10.9.0.1" }],
+    };
+  }
+
+  function del({ containerId, ifName, netnsPath }: CniAttachment): void {
+    leased.delete(keyOf(containerId, ifName));
+    if (netnsPath !== undefined && interfaces.links(netnsPath).some((link) => link.name === ifName)) {
+      interfaces.removeLink(netnsPath, ifName);
+    }
+  }
+
+  return {
+    name: "fake",
+    cniVersions: ["1.0.0"],
+    leases: () => [...leased.keys()].toSorted(),
+    runs,
+    load,
+    failOn(verb, error) {
+      if (error) failures.set(verb, error);
+      else failures.delete(verb);
+    },
+    holdOn(verb, until) {
+      if (until) holds.set(verb, until);
+      else holds.delete(verb);
+    },
+
+    async prepare(definition, selection) {
+      const { name, plugins } = JSON.parse(definition.config) as { name: string; plugins: FakePlugin[] };
+      const missing = plugins.find(({ type }) => type.startsWith("missing"));
+      if (missing) throw new PodplugError("PLUGIN_NOT_FOUND", `plugin ${missing.type} isn't there`);
+      const capabilityArgs: JsonObject = {
+        ...(selection.mac !== undefined && { mac: selection.mac }),
+        ...(selection.ips && { ips: selection.ips }),
+      };
+      for (const capability of Object.keys(capabilityArgs)) {
+        if (plugins.some(({ capabilities }) => capabilities?.[capability])) continue;
+        throw new PodplugError("CAPABILITY_NOT_DECLARED", `no plugin of ${name} declares ${capability}`);
+      }
+      return { networkName: name, config: definition.config, capabilityArgs };
+    },
+    add: (attachment) => run("add", attachment.ifName, () => add(attachment)),
+    del: (attachment) => run("del", attachment.ifName, () => del(attachment)),
+    check: ({ ifName, netnsPath = "" }) =>
+      run("check", ifName, () => {
+        if (interfaces.links(netnsPath).some((link) => link.name === ifName)) return;
+        throw new PodplugError("CHECK_FAILED", `${ifName} isn't there`);
+      }),
+    gc: (_config, valid: readonly ValidAttachment[]) =>
+      run("gc", "", () => {
+        const keep = new Set(valid.map(({ containerId, ifName }) => keyOf(containerId, ifName)));
+        for (const lease of leased.keys()) if (!keep.has(lease)) leased.delete(lease);
+      }),
+  };
+}
+
+function keyOf(containerId: string, ifName: string): string {
+  return `${containerId} ${ifName}`;
+}

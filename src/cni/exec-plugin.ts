@@ -19,8 +19,8 @@ export interface PluginRun {
  * An ExecPlugin rejects in every other case: with Node's own error (`code`
  * ETXTBSY, EACCES, …) when the program couldn't be started, with
  * PLUGIN_BAD_OUTPUT when it printed more than `maxStdoutBytes` or
- * `maxStderrBytes`, with the signal's reason when it aborted. Whenever it
- * rejects, the program's process group has been ended.
+ * `maxStderrBytes`, with the signal's reason when it aborted. When it
+ * rejects, the program is gone and its process group was sent SIGKILL.
  */
 export interface PluginExit {
   /** Null when a signal ended it. */

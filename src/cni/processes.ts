@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import type { Clock } from "../domain/clock.ts";
 import { PodplugError, systemCodeOf } from "../domain/errors.ts";
+import { abortError } from "../domain/signals.ts";
 import { runMarkerName } from "./run-marker.ts";
 import { wait } from "./wait.ts";
 
@@ -38,20 +39,23 @@ export async function endProcesses(
   { clock, spare = () => false, timeoutMs = defaultTimeoutMs }: EndProcessesOptions,
   signal: AbortSignal,
 ): Promise<readonly MarkedProcess[]> {
-  const ended = new Map<string, MarkedProcess>();
+  const ended = new Map<string, Found>();
   const deadline = clock.now().getTime() + timeoutMs;
   for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
-    signal.throwIfAborted();
+    if (signal.aborted) throw abortError(signal, "ending plugin processes");
     const found = (await findProcesses(markerPrefix)).filter((process) => !spare(process));
-    if (found.length === 0) return [...ended.values()];
     for (const process of found) {
       if (end(process)) ended.set(`${process.pid}/${process.startTime}`, process);
     }
+    const left = found.length > 0 ? found : [...ended.values()].filter(isThere);
+    if (left.length === 0) return [...ended.values()].map(({ pid, env }) => ({ pid, env }));
     if (clock.now().getTime() >= deadline) {
-      const pids = found.map((process) => process.pid).join(", ");
+      const pids = left.map((process) => process.pid).join(", ");
       throw new PodplugError("PLUGIN_TIMEOUT", `plugin processes don't end: ${pids}`);
     }
-    await wait(clock, pauseMs, signal);
+    await wait(clock, pauseMs, signal).catch(() => {
+      throw abortError(signal, "ending plugin processes");
+    });
   }
 }
 
@@ -71,13 +75,13 @@ async function findProcesses(markerPrefix: string): Promise<readonly Found[]> {
   return found;
 }
 
-/** The process, if it carries the marker. A zombie has no environment any more, so it isn't found. */
+/** The process, if it carries the marker. One that is about to end has no environment any more, so it isn't found. */
 async function inspect(pid: number, markerPrefix: string): Promise<Found | undefined> {
   try {
     const environ = await readFile(`/proc/${pid}/environ`, "latin1");
     // Cheap first: nearly no process is ours. A value may hold anything but a NUL, line breaks too.
     if (!`\0${environ}`.includes(`\0${runMarkerName}=${markerPrefix}`)) return undefined;
-    const startTime = startTimeOf(await readFile(`/proc/${pid}/stat`, "latin1"));
+    const { startTime } = parseStat(await readFile(`/proc/${pid}/stat`, "latin1"));
     const again = await readFile(`/proc/${pid}/environ`, "latin1");
     // Unequal when the number passed to another process between the two reads.
     return again === environ ? { pid, startTime, env: parseEnviron(environ) } : undefined;
@@ -88,12 +92,12 @@ async function inspect(pid: number, markerPrefix: string): Promise<Found | undef
 }
 
 /** Whether a signal was sent. */
-function end({ pid, startTime }: Found): boolean {
+function end(found: Found): boolean {
+  // Nothing runs in this process between the two calls, so the number can't have passed on meanwhile but by the
+  // kernel handing out every other one first.
+  if (!isThere(found)) return false;
   try {
-    // Nothing runs in this process between the two calls, so the number can't have passed on meanwhile but by the
-    // kernel handing out every other one first.
-    if (startTimeOf(readFileSync(`/proc/${pid}/stat`, "latin1")) !== startTime) return false;
-    process.kill(pid, "SIGKILL");
+    process.kill(found.pid, "SIGKILL");
     return true;
   } catch (error) {
     // EPERM: it is looked for again, and reported when it stays.
@@ -102,9 +106,21 @@ function end({ pid, startTime }: Found): boolean {
   }
 }
 
-/** Field 22 of /proc/PID/stat, clock ticks since boot; the second field may hold spaces and parentheses. */
-function startTimeOf(stat: string): string {
-  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+/** Whether it still holds files and locks; a zombie doesn't, it only waits for its parent. */
+function isThere({ pid, startTime }: Found): boolean {
+  try {
+    const stat = parseStat(readFileSync(`/proc/${pid}/stat`, "latin1"));
+    return stat.startTime === startTime && !["Z", "X"].includes(stat.state);
+  } catch (error) {
+    if (isGoneOrForeign(error)) return false;
+    throw error;
+  }
+}
+
+/** Fields 3 and 22 of /proc/PID/stat; the second one may hold spaces and parentheses. */
+function parseStat(stat: string): { readonly state: string; readonly startTime: string } {
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return { state: fields[0] ?? "", startTime: fields[19] ?? "" };
 }
 
 function parseEnviron(environ: string): Record<string, string> {

@@ -204,3 +204,35 @@ export function parseConfig(text: string, file: string): Config {
 function countOf(faults: readonly string[]): string {
   return faults.length === 1 ? "a fault" : `${faults.length} faults`;
 }
+
+/** INVALID_CONFIGURATION for what the schema has but this version can't do yet, every such key together. */
+export function refuseUnbuilt(config: Config): void {
+  const faults: string[] = [];
+  const expect = (built: boolean, key: string, instead: string): void => {
+    if (!built) faults.push(`${key}: not in this version; ${instead}`);
+  };
+  expect(config.runtime === "netns", `runtime ${config.runtime}`, "set it to netns");
+  expect(
+    config.networks.every((source) => typeof source !== "string"),
+    "networks: netAttachDef and kaloom",
+    "use { directory: /etc/podplug/networks.d }",
+  );
+  expect(config.executor === "direct", `executor ${config.executor}`, "set it to direct");
+  expect(!config.controller.enabled, "controller.enabled", "set it to false");
+  const { tls } = config.api;
+  expect(
+    !tls.certFile && !tls.keyFile && !tls.clientCAFile,
+    "api.tls",
+    "use the socket, or a loopback port with insecure: true",
+  );
+  expect(!config.api.auth.tokenReview, "api.auth.tokenReview", "set it to false");
+  expect(config.hostRoot === "", "hostRoot", "leave it empty");
+  expect(config.otlp.endpoint === "", "otlp.endpoint", "leave it empty");
+  expect(config.contiv.intentFile === "", "contiv.intentFile", "leave it empty");
+  if (!config.api.socket && !config.api.listen) faults.push("api: neither socket nor listen is given");
+  if (faults.length > 0) {
+    throw new PodplugError("INVALID_CONFIGURATION", `configuration can't be used: ${faults.join("; ")}`, {
+      details: faults.join("\n"),
+    });
+  }
+}

@@ -1,0 +1,217 @@
+import { mkdir, readFile, stat } from "node:fs/promises";
+import { availableParallelism, hostname } from "node:os";
+import packageJson from "../package.json" with { type: "json" };
+import { createEngine } from "./attachments/engine.ts";
+import { createFileJournal } from "./attachments/file-journal.ts";
+import { createFileSteps, type FileSteps } from "./attachments/file-steps.ts";
+import { createCni } from "./cni/cni.ts";
+import { createContainedExec } from "./cni/contained-exec.ts";
+import type { ExecPlugin } from "./cni/exec-plugin.ts";
+import { endProcesses, type MarkedProcess } from "./cni/processes.ts";
+import { agentMarkerPrefix } from "./cni/run-marker.ts";
+import { createSpawnExec } from "./cni/spawn-plugin.ts";
+import type { Config } from "./config.ts";
+import { parseConfig, refuseUnbuilt } from "./config.ts";
+import { systemClock } from "./domain/clock.ts";
+import { asPodplugError, kinds, messageOf, PodplugError } from "./domain/errors.ts";
+import type { Logger } from "./domain/log.ts";
+import { neverAborted } from "./domain/signals.ts";
+import { createDirectExecutor } from "./executor/direct.ts";
+import { createNetlinkInterfaceReader } from "./interfaces/netlink.ts";
+import { createLog } from "./log.ts";
+import { createCatalogs } from "./networks/catalogs.ts";
+import { createDirectoryCatalog } from "./networks/directory.ts";
+import { createInlineCatalog } from "./networks/inline.ts";
+import { createNetnsLocator } from "./sandbox/netns-files.ts";
+import { type Server, startServer } from "./server/server.ts";
+import { lockStateDir } from "./state-lock.ts";
+
+/** How long unary calls get to finish after SIGTERM, before their connections are cut. */
+const drainMs = 60_000;
+
+/** The outermost parts, where a test can stop or fail the agent at a chosen point. */
+export interface AgentParts {
+  readonly steps: FileSteps;
+  readonly exec: ExecPlugin;
+}
+
+export interface AgentOptions {
+  readonly config: Config;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly log: Logger;
+  readonly parts?: ((parts: AgentParts) => AgentParts) | undefined;
+}
+
+export interface RunningAgent {
+  readonly addresses: Server["addresses"];
+  /** Resolves when all that an earlier run left unfinished was tried once. */
+  readonly recovered: Promise<void>;
+  /** Lets what runs finish, tells the watchers, and lets go of everything. */
+  stop(): Promise<void>;
+}
+
+/** Composes the node agent: a configuration in, a running server out. */
+export async function startAgent({
+  config,
+  env,
+  log,
+  parts = (own) => own,
+}: AgentOptions): Promise<RunningAgent> {
+  refuseUnbuilt(config);
+  await using cleanup = new AsyncDisposableStack();
+  const { stateDir } = config;
+  const agentId = await claimStateDir(stateDir, cleanup);
+  const { steps, exec } = parts({ steps: createFileSteps(), exec: createSpawnExec({ clock: systemClock }) });
+
+  const interfaces = cleanup.use(await createNetlinkInterfaceReader());
+  const cni = createCni({
+    binDirs: config.cni.binDirs,
+    env: { PATH: env["PATH"] ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
+    exec: createContainedExec({ exec, agentId, clock: systemClock, log }),
+    log,
+  });
+  const engine = createEngine({
+    nodeName: config.nodeName || env["NODE_NAME"] || hostname(),
+    version: packageJson.version,
+    journal: await createFileJournal({ stateDir, steps, log }),
+    sandboxes: createNetnsLocator({ interfaces }),
+    networks: createCatalogs([
+      ...config.networks.flatMap((source) =>
+        typeof source === "string"
+          ? []
+          : [
+              {
+                source: "directory" as const,
+                catalog: createDirectoryCatalog({ directory: source.directory, log }),
+              },
+            ],
+      ),
+      { source: "inline", catalog: createInlineCatalog() },
+    ]),
+    executor: createDirectExecutor({ cni }),
+    interfaces,
+    maxConcurrent: config.cni.maxConcurrent || Math.min(Math.max(2 * availableParallelism(), 4), 16),
+    timeoutMs: config.cni.timeoutSeconds * 1000,
+    ifNaming: config.ifNaming,
+    clock: systemClock,
+    log,
+  });
+
+  await endLeftovers(agentId, log);
+  const { settled } = await engine.recover();
+  const server = await startServer({
+    apiFor: (caller) => engine.forCaller(caller),
+    listen: listenAddresses(config),
+    limits: {
+      requestBytes: config.limits.requestBytes,
+      inFlightPerCaller: config.limits.inFlightPerCaller,
+      inFlight: config.limits.inFlight,
+      maxDeadlineMs: config.limits.maxDeadlineSeconds * 1000,
+    },
+    log,
+    version: packageJson.version,
+  });
+  server.setServing(true);
+  const held = cleanup.move();
+  return {
+    addresses: server.addresses,
+    recovered: settled.then(() => collectGarbage()),
+    async stop() {
+      await Promise.all([server.close(drainMs), engine.drain()]);
+      await held.disposeAsync();
+    },
+  };
+
+  async function collectGarbage(): Promise<void> {
+    try {
+      await engine.collectGarbage(config.cni.gc, neverAborted);
+    } catch (error) {
+      log.error({ err: error }, "garbage collection failed");
+    }
+  }
+}
+
+/** Makes the directory and holds it; its identity names this agent among others, across restarts. */
+async function claimStateDir(stateDir: string, cleanup: AsyncDisposableStack): Promise<string> {
+  try {
+    await mkdir(stateDir, { recursive: true, mode: 0o700 });
+    cleanup.use(await lockStateDir(stateDir));
+    const { dev, ino } = await stat(stateDir, { bigint: true });
+    return `${dev}-${ino}`;
+  } catch (error) {
+    if (error instanceof PodplugError) throw error;
+    throw new PodplugError("JOURNAL_FAILED", `stateDir ${stateDir} can't be used: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Ends the plugins of a run that was killed: a late ADD beside recovery's DEL
+ * would make what that takes away.
+ */
+async function endLeftovers(agentId: string, log: Logger): Promise<void> {
+  const ended = await endProcesses(agentMarkerPrefix(agentId), { clock: systemClock }, neverAborted);
+  if (ended.length > 0)
+    log.warn({ processes: ended.map(describeProcess) }, "ended plugins of an earlier run");
+}
+
+function describeProcess({ pid, env }: MarkedProcess): string {
+  return `${pid} ${env["CNI_COMMAND"] ?? ""} ${env["CNI_IFNAME"] ?? ""}`;
+}
+
+function listenAddresses({ api }: Config): Parameters<typeof startServer>[0]["listen"] {
+  const colon = api.listen.lastIndexOf(":");
+  return {
+    socket: api.socket
+      ? { path: api.socket, mode: Number.parseInt(api.socketMode, 8), group: api.socketGroup || undefined }
+      : undefined,
+    tcp: api.listen
+      ? {
+          host: api.listen.slice(0, colon).replace(/^\[(.*)\]$/, "$1"),
+          port: Number(api.listen.slice(colon + 1)),
+          insecure: api.insecure,
+        }
+      : undefined,
+  };
+}
+
+/** `podplug agent`: runs until SIGTERM or SIGINT and resolves with the exit code. */
+export async function runAgent(options: {
+  readonly configFile: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stderr?: NodeJS.WritableStream | undefined;
+}): Promise<number> {
+  const { configFile, env, stderr = process.stderr } = options;
+  const stopped = Promise.withResolvers<NodeJS.Signals>();
+  for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stopped.resolve(name));
+  try {
+    const config = parseConfig(await readConfig(configFile), configFile);
+    const log = createLog(config.log, stderr);
+    const agent = await startAgent({ config, env, log });
+    log.info({ version: packageJson.version, ...agent.addresses }, "serving");
+    void agent.recovered.then(() => log.info({}, "recovery is complete"));
+    const signal = await stopped.promise;
+    log.info({ signal }, "stopping: what runs may finish");
+    await agent.stop();
+    log.info({}, "stopped");
+    return 0;
+  } catch (thrown) {
+    const error = asPodplugError(thrown);
+    const faults = error.reason === "INVALID_CONFIGURATION" && error.details?.includes("\n");
+    stderr.write(
+      `podplug agent: ${faults ? `${configFile}:\n  ${error.details?.replaceAll("\n", "\n  ")}` : error.message}\n`,
+    );
+    return kinds[error.kind].exitCode;
+  }
+}
+
+async function readConfig(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    throw new PodplugError("INVALID_CONFIGURATION", `configuration can't be read: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}

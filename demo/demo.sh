@@ -25,6 +25,11 @@ run() { # run COMMAND…: shows it, then does it
   show "$*"
   "$@"
 }
+pings() { # pings COMMAND…: shows it, does it, and shows what came of it
+  show "$*"
+  answer=$("$@") || fail "no answer: $answer"
+  echo "$answer" | grep transmitted
+}
 finish() {
   status=$?
   [ -z "$agent" ] || kill -KILL "$agent" 2>/dev/null || true
@@ -75,11 +80,12 @@ answer=$(curl --silent --show-error --fail-with-body -H 'Content-Type: applicati
 printf '%.240s …\n' "$answer"
 [ "$(leases | wc -l)" = 2 ] || fail "there should be two address leases: $(leases)"
 [ "$(records | wc -l)" = 2 ] || fail "there should be two records: $(records)"
+well "two interfaces, two address leases, two records"
 
 say "5. Traffic: from the pod to the node over both, and back"
-run ip netns exec demo ping -q -c 2 -i 0.2 -W 2 -I data0 10.42.1.1
-run ip netns exec demo ping -q -c 2 -i 0.2 -W 2 -I net1 10.42.2.1
-run ping -q -c 2 -i 0.2 -W 2 10.42.1.2
+pings ip netns exec demo ping -q -c 2 -i 0.2 -W 2 -I data0 10.42.1.1
+pings ip netns exec demo ping -q -c 2 -i 0.2 -W 2 -I net1 10.42.2.1
+pings ping -q -c 2 -i 0.2 -W 2 10.42.1.2
 well "traffic flows"
 
 say "6. Unplug both"

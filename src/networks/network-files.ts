@@ -1,3 +1,4 @@
+import type { BigIntStats } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { parse } from "node:path";
 import { readNetworkFile } from "../cni/network-files.ts";
@@ -20,14 +21,16 @@ export interface NetworkFile {
 
 /** `undefined` when there is no file, or a directory: the siblings of a list lie in one. */
 export async function stampOf(path: string): Promise<string | undefined> {
+  let found: BigIntStats;
   try {
-    const { dev, ino, size, mtimeNs, ctimeNs, ...file } = await stat(path, { bigint: true });
-    return file.isDirectory() ? undefined : [dev, ino, size, mtimeNs, ctimeNs].join(":");
+    found = await stat(path, { bigint: true });
   } catch (error) {
-    if (systemCodeOf(error) === "ENOENT") return undefined;
+    const code = systemCodeOf(error);
     // It is there, and what it holds can't be had: reading it says why.
-    return `unreadable: ${systemCodeOf(error)}`;
+    return code === "ENOENT" ? undefined : `unreadable: ${code}`;
   }
+  if (found.isDirectory()) return undefined;
+  return [found.dev, found.ino, found.size, found.mtimeNs, found.ctimeNs].join(":");
 }
 
 export async function examine(path: string, stamp: string, signal: AbortSignal): Promise<NetworkFile> {

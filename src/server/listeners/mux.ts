@@ -71,6 +71,9 @@ export function createMux(options: {
     readFirstBytes(socket, limits.sniffTimeoutMs, (protocol) => {
       unknown.delete(socket);
       if (protocol === "http/2") {
+        // A client that has said its last byte can still get an answer in
+        // HTTP/1.1; an HTTP/2 session ends with it.
+        socket.allowHalfOpen = false;
         http2.emit("connection", socket);
       } else {
         http1.emit("connection", socket);

@@ -14,8 +14,20 @@ default, so that a file names only what differs; an unknown key is an error.
 All faults are reported together, each with the path of its key, as
 [INVALID_CONFIGURATION](errors.md#invalid_configuration) with exit code 2.
 
-\`networks\` also takes \`{ directory: /etc/podplug/networks.d }\`:
-[networks.md](networks.md) tells how to fill one.
+The schema holds what later versions will bring, so that files stay valid. A
+value that this version can't serve (Kubernetes as the source of networks or as
+the runtime, TLS, …) is refused at start, with what to set instead. A whole
+file that it serves:
+
+\`\`\`yaml
+runtime: netns
+networks:
+  - directory: /etc/podplug/networks.d
+controller:
+  enabled: false
+\`\`\`
+
+[networks.md](networks.md) tells how to fill such a directory.
 
 All keys with their defaults:
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { parseConfig } from "../../src/config.ts";
+import { parseConfig, refuseUnbuilt } from "../../src/config.ts";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -14,11 +14,16 @@ function blocksOf(page: string): readonly string[] {
 }
 
 test("the configuration page shows every default", () => {
-  const [yaml = ""] = blocksOf("docs/configuration.md");
+  const yaml = blocksOf("docs/configuration.md").at(-1) ?? "";
   expect(parseConfig(yaml, "docs/configuration.md")).toEqual(parseConfig("", "nothing"));
 });
 
-test("the demo's configuration is one", () => {
-  const path = "demo/podplug.yaml";
-  expect(parseConfig(readFileSync(join(root, path), "utf8"), path).runtime).toBe("netns");
+test("the examples of the pages and the demo's file can be served", () => {
+  const examples = [
+    ...blocksOf("docs/configuration.md").slice(0, -1),
+    ...blocksOf("README.md"),
+    readFileSync(join(root, "demo/podplug.yaml"), "utf8"),
+  ];
+  expect(examples.length).toBeGreaterThanOrEqual(3);
+  for (const yaml of examples) refuseUnbuilt(parseConfig(yaml, "example"));
 });

@@ -21,7 +21,7 @@ type Argument = number | ArrayBufferView;
 interface NativeFunction {
   (...args: readonly Argument[]): number;
   /** The last argument is called back with an error or null, and the result. */
-  async(...args: readonly (Argument | ((error: unknown, result: number) => void))[]): void;
+  async(...args: readonly (Argument | ((error: Error | null, result: number) => void))[]): void;
 }
 
 /** Rejects when there is no native library for this machine. */
@@ -51,7 +51,7 @@ export async function loadLibc(): Promise<Libc> {
     (symbol: NativeFunction) =>
     (...args: readonly Argument[]): Promise<number> =>
       new Promise((resolve, reject) => {
-        symbol.async(...args, (error: unknown, result: number) => {
+        symbol.async(...args, (error: Error | null, result: number) => {
           // The errno of the pool's thread is this thread's for the length of this callback only.
           if (error) reject(error);
           else resolve(outcome(result));

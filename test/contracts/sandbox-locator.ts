@@ -1,17 +1,22 @@
-import { describe, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { isCniName } from "../../src/domain/names.ts";
 import type { PodRef } from "../../src/domain/target.ts";
 import type { InterfaceReader } from "../../src/interfaces/contract.ts";
 import type { SandboxLocator } from "../../src/sandbox/contract.ts";
+import { failure } from "../support/failure.ts";
 
-export interface SandboxLocatorWorld extends AsyncDisposable {
+interface SandboxLocatorWorld extends AsyncDisposable {
   readonly locator: SandboxLocator;
   /** Looks into the same namespaces. */
   readonly interfaces: InterfaceReader;
-  /** For locators that find namespaces by path. */
-  readonly namespaces?: NamespaceHand | undefined;
-  /** For locators with a runtime that knows pods. */
-  readonly pods?: PodHand | undefined;
+}
+
+export interface NamespaceWorld extends SandboxLocatorWorld {
+  readonly namespaces: NamespaceHand;
+}
+
+export interface PodWorld extends SandboxLocatorWorld {
+  readonly pods: PodHand;
 }
 
 /** Makes and removes namespaces that no runtime knows. */
@@ -36,43 +41,10 @@ const web: PodRef = { namespace: "demo", name: "web" };
 const db: PodRef = { namespace: "demo", name: "db" };
 const { signal } = new AbortController();
 
-/** `knows` says which hands `makeWorld` gives: what a locator doesn't know it must refuse. */
-export function sandboxLocatorContract(
-  knows: { readonly namespaces: boolean; readonly pods: boolean },
-  makeWorld: () => Promise<SandboxLocatorWorld>,
-): void {
-  test("it says what runs here", async () => {
-    await using world = await makeWorld();
-    expect(await world.locator.describe(signal)).not.toBe("");
-  });
-
-  if (knows.namespaces) describe("a namespace", () => namespaceContract(makeWorld));
-  if (knows.pods) {
-    describe("a pod", () => podContract(makeWorld));
-    return;
-  }
-  test("a pod or a container is TARGET_INVALID", async () => {
-    await using world = await makeWorld();
-    const { locator } = world;
-    await expect(locator.locate({ kind: "pod", pod: web }, signal)).rejects.toMatchObject({
-      reason: "TARGET_INVALID",
-    });
-    await expect(locator.locate({ kind: "container", containerId: "4f" }, signal)).rejects.toMatchObject({
-      reason: "TARGET_INVALID",
-    });
-  });
-}
-
-function namespaceContract(makeWorld: () => Promise<SandboxLocatorWorld>): void {
-  async function begin(): Promise<SandboxLocatorWorld & { readonly namespaces: NamespaceHand }> {
-    const world = await makeWorld();
-    const { namespaces } = world;
-    if (!namespaces) throw new Error("the world has no namespaces");
-    return { ...world, namespaces, [Symbol.asyncDispose]: () => world[Symbol.asyncDispose]() };
-  }
-
+/** For a locator that finds namespaces by their paths. */
+export function namespaceLocatorContract(makeWorld: () => Promise<NamespaceWorld>): void {
   test("is located by its path, with its identity and an ID that CNI accepts", async () => {
-    await using world = await begin();
+    await using world = await makeWorld();
     const [path] = await world.namespaces.add();
     const sandbox = await world.locator.locate({ kind: "netns", netns: path }, signal);
     expect(sandbox).toMatchObject({ netnsPath: path, netns: await world.interfaces.identify(path, signal) });
@@ -81,7 +53,7 @@ function namespaceContract(makeWorld: () => Promise<SandboxLocatorWorld>): void 
   });
 
   test("is one sandbox by whichever path, and another than the next one", async () => {
-    await using world = await begin();
+    await using world = await makeWorld();
     const [path, alias] = await world.namespaces.add();
     const [other] = await world.namespaces.add();
     const idOf = async (netns: string): Promise<string> =>
@@ -91,36 +63,35 @@ function namespaceContract(makeWorld: () => Promise<SandboxLocatorWorld>): void 
   });
 
   test("that isn't there is TARGET_NOT_FOUND, another file TARGET_INVALID", async () => {
-    await using world = await begin();
+    await using world = await makeWorld();
     const { nothing, notNamespace } = world.namespaces;
-    await expect(world.locator.locate({ kind: "netns", netns: nothing }, signal)).rejects.toMatchObject({
-      reason: "TARGET_NOT_FOUND",
-    });
-    await expect(world.locator.locate({ kind: "netns", netns: notNamespace }, signal)).rejects.toMatchObject({
-      reason: "TARGET_INVALID",
-    });
+    await expect(world.locator.locate({ kind: "netns", netns: nothing }, signal)).rejects.toEqual(
+      failure("TARGET_NOT_FOUND"),
+    );
+    await expect(world.locator.locate({ kind: "netns", netns: notNamespace }, signal)).rejects.toEqual(
+      failure("TARGET_INVALID"),
+    );
   });
 
   test("isn't looked for once the caller has gone", async () => {
-    await using world = await begin();
+    await using world = await makeWorld();
     const [path] = await world.namespaces.add();
-    await expect(
-      world.locator.locate({ kind: "netns", netns: path }, AbortSignal.abort()),
-    ).rejects.toMatchObject({ reason: "CANCELED" });
-    await expect(world.locator.list(AbortSignal.abort())).rejects.toMatchObject({ reason: "CANCELED" });
+    await expect(world.locator.locate({ kind: "netns", netns: path }, AbortSignal.abort())).rejects.toEqual(
+      failure("CANCELED"),
+    );
+    await expect(world.locator.list(AbortSignal.abort())).rejects.toEqual(failure("CANCELED"));
   });
 }
 
-function podContract(makeWorld: () => Promise<SandboxLocatorWorld>): void {
-  async function begin(): Promise<SandboxLocatorWorld & { readonly pods: PodHand }> {
-    const world = await makeWorld();
-    const { pods } = world;
-    if (!pods) throw new Error("the world has no pods");
-    return { ...world, pods, [Symbol.asyncDispose]: () => world[Symbol.asyncDispose]() };
-  }
+/** For a locator whose runtime knows pods and containers. */
+export function podLocatorContract(makeWorld: () => Promise<PodWorld>): void {
+  test("it says what runs here", async () => {
+    await using world = await makeWorld();
+    expect(await world.locator.describe(signal)).not.toBe("");
+  });
 
   test("is located by its name, with its UID and its namespace's identity", async () => {
-    await using world = await begin();
+    await using world = await makeWorld();
     const { uid } = await world.pods.add(web);
     const sandbox = await world.locator.locate({ kind: "pod", pod: web }, signal);
     expect(sandbox.pod).toEqual({ ...web, uid });
@@ -129,7 +100,7 @@ function podContract(makeWorld: () => Promise<SandboxLocatorWorld>): void {
   });
 
   test("is located by the ID of its container and by that of its sandbox", async () => {
-    await using world = await begin();
+    await using world = await makeWorld();
     const { containerId } = await world.pods.add(web);
     await world.pods.add(db);
     const sandbox = await world.locator.locate({ kind: "pod", pod: web }, signal);
@@ -140,39 +111,39 @@ function podContract(makeWorld: () => Promise<SandboxLocatorWorld>): void {
   });
 
   test("is located with its own UID, and not with another one", async () => {
-    await using world = await begin();
+    await using world = await makeWorld();
     const { uid } = await world.pods.add(web);
     expect(await world.locator.locate({ kind: "pod", pod: { ...web, uid } }, signal)).toMatchObject({
       pod: { uid },
     });
     await expect(
       world.locator.locate({ kind: "pod", pod: { ...web, uid: "another" } }, signal),
-    ).rejects.toMatchObject({ reason: "TARGET_NOT_FOUND" });
+    ).rejects.toEqual(failure("TARGET_NOT_FOUND"));
   });
 
   test("that isn't here is TARGET_NOT_FOUND, and so is an unknown container", async () => {
-    await using world = await begin();
+    await using world = await makeWorld();
     await world.pods.add(db);
-    await expect(world.locator.locate({ kind: "pod", pod: web }, signal)).rejects.toMatchObject({
-      reason: "TARGET_NOT_FOUND",
-    });
+    await expect(world.locator.locate({ kind: "pod", pod: web }, signal)).rejects.toEqual(
+      failure("TARGET_NOT_FOUND"),
+    );
     await expect(
       world.locator.locate({ kind: "container", containerId: "f".repeat(64) }, signal),
-    ).rejects.toMatchObject({ reason: "TARGET_NOT_FOUND" });
+    ).rejects.toEqual(failure("TARGET_NOT_FOUND"));
   });
 
   test("that doesn't run is SANDBOX_NOT_READY, and not listed", async () => {
-    await using world = await begin();
+    await using world = await makeWorld();
     await world.pods.add(web);
     await world.pods.stop(web);
-    await expect(world.locator.locate({ kind: "pod", pod: web }, signal)).rejects.toMatchObject({
-      reason: "SANDBOX_NOT_READY",
-    });
+    await expect(world.locator.locate({ kind: "pod", pod: web }, signal)).rejects.toEqual(
+      failure("SANDBOX_NOT_READY"),
+    );
     expect(await world.locator.list(signal)).toEqual([]);
   });
 
   test("whose sandbox was replaced is located in the new one alone", async () => {
-    await using world = await begin();
+    await using world = await makeWorld();
     await world.pods.add(web);
     const before = await world.locator.locate({ kind: "pod", pod: web }, signal);
     await world.pods.replaceSandbox(web);
@@ -184,7 +155,7 @@ function podContract(makeWorld: () => Promise<SandboxLocatorWorld>): void {
   });
 
   test("is listed as long as it runs", async () => {
-    await using world = await begin();
+    await using world = await makeWorld();
     expect(await world.locator.list(signal)).toEqual([]);
     await world.pods.add(web);
     await world.pods.add(db);
@@ -199,11 +170,11 @@ function podContract(makeWorld: () => Promise<SandboxLocatorWorld>): void {
   });
 
   test("isn't looked for once the caller has gone", async () => {
-    await using world = await begin();
+    await using world = await makeWorld();
     await world.pods.add(web);
-    await expect(world.locator.locate({ kind: "pod", pod: web }, AbortSignal.abort())).rejects.toMatchObject({
-      reason: "CANCELED",
-    });
-    await expect(world.locator.list(AbortSignal.abort())).rejects.toMatchObject({ reason: "CANCELED" });
+    await expect(world.locator.locate({ kind: "pod", pod: web }, AbortSignal.abort())).rejects.toEqual(
+      failure("CANCELED"),
+    );
+    await expect(world.locator.list(AbortSignal.abort())).rejects.toEqual(failure("CANCELED"));
   });
 }

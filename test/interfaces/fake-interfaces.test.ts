@@ -3,6 +3,7 @@ import { PodplugError } from "../../src/domain/errors.ts";
 import { isSameNetns } from "../../src/interfaces/contract.ts";
 import { interfaceReaderContract } from "../contracts/interface-reader.ts";
 import { createFakeInterfaces } from "../fakes/fake-interfaces.ts";
+import { failure } from "../support/failure.ts";
 
 describe("the fake kernel reads as the real one", () => {
   interfaceReaderContract(async () => {
@@ -45,7 +46,7 @@ test("after a reboot there are no namespaces, and the boot ID is another one", a
   fake.addNetns("/run/netns/a");
   const before = await fake.identify("/run/netns/a", signal);
   fake.reboot();
-  await expect(fake.identify("/run/netns/a", signal)).rejects.toMatchObject({ reason: "TARGET_NOT_FOUND" });
+  await expect(fake.identify("/run/netns/a", signal)).rejects.toEqual(failure("TARGET_NOT_FOUND"));
   fake.addNetns("/run/netns/a");
   expect((await fake.identify("/run/netns/a", signal)).bootId).not.toBe(before.bootId);
 });
@@ -54,7 +55,7 @@ test("a failure is answered until it is cleared", async () => {
   const fake = createFakeInterfaces();
   fake.addNetns("/run/netns/a");
   fake.failWith(new PodplugError("INTERNAL", "the kernel is busy"));
-  await expect(fake.list("/run/netns/a", signal)).rejects.toMatchObject({ reason: "INTERNAL" });
+  await expect(fake.list("/run/netns/a", signal)).rejects.toEqual(failure("INTERNAL"));
   fake.failWith(undefined);
   expect(await fake.list("/run/netns/a", signal)).toEqual([]);
 });

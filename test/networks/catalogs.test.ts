@@ -4,6 +4,7 @@ import { createCatalogs } from "../../src/networks/catalogs.ts";
 import type { NetworkCatalog } from "../../src/networks/contract.ts";
 import { createInlineCatalog } from "../../src/networks/inline.ts";
 import { createFakeNetworks, type FakeNetworks } from "../fakes/fake-networks.ts";
+import { failure } from "../support/failure.ts";
 
 const { signal } = new AbortController();
 
@@ -34,9 +35,9 @@ test("a selection's own source is the only one searched", async () => {
   expect(await catalog.find({ name: "blue", source: "directory" }, "demo", signal)).toMatchObject({
     source: "directory",
   });
-  await expect(catalog.find({ name: "red", source: "directory" }, "demo", signal)).rejects.toMatchObject({
-    reason: "NETWORK_NOT_FOUND",
-  });
+  await expect(catalog.find({ name: "red", source: "directory" }, "demo", signal)).rejects.toEqual(
+    failure("NETWORK_NOT_FOUND"),
+  );
 });
 
 test("a source that isn't configured is UNSUPPORTED, naming those that are", async () => {
@@ -49,28 +50,23 @@ test("a source that isn't configured is UNSUPPORTED, naming those that are", asy
 
 test("a name that no source has is one NETWORK_NOT_FOUND that names them all", async () => {
   const { catalog } = setUp();
-  await expect(catalog.find({ name: "blue", namespace: "demo" }, "web", signal)).rejects.toMatchObject({
-    reason: "NETWORK_NOT_FOUND",
-    message: expect.stringContaining("network demo/blue isn't in any of netAttachDef, directory"),
-  });
+  await expect(catalog.find({ name: "blue", namespace: "demo" }, "web", signal)).rejects.toEqual(
+    failure("NETWORK_NOT_FOUND", "network demo/blue isn't in any of netAttachDef, directory"),
+  );
 });
 
 test("a broken network in an earlier source isn't passed over for a whole one in a later", async () => {
   const { catalog, nads, files } = setUp();
   nads.breakNetwork("blue", { namespace: "demo" });
   files.define("blue");
-  await expect(catalog.find({ name: "blue" }, "demo", signal)).rejects.toMatchObject({
-    reason: "INVALID_NETWORK",
-  });
+  await expect(catalog.find({ name: "blue" }, "demo", signal)).rejects.toEqual(failure("INVALID_NETWORK"));
 });
 
 test("a source that is away isn't passed over either", async () => {
   const { catalog, nads, files } = setUp();
   nads.failWith(new PodplugError("UNREACHABLE", "the API server is away"));
   files.define("blue");
-  await expect(catalog.find({ name: "blue" }, "demo", signal)).rejects.toMatchObject({
-    reason: "UNREACHABLE",
-  });
+  await expect(catalog.find({ name: "blue" }, "demo", signal)).rejects.toEqual(failure("UNREACHABLE"));
 });
 
 test("an inline configuration goes to the inline source alone", async () => {
@@ -85,7 +81,5 @@ test("an inline configuration goes to the inline source alone", async () => {
 
 test("an inline configuration where inline isn't configured is UNSUPPORTED", async () => {
   const catalog = createCatalogs([{ source: "directory", catalog: createFakeNetworks("directory") }]);
-  await expect(catalog.find({ config: "{}" }, "demo", signal)).rejects.toMatchObject({
-    reason: "UNSUPPORTED",
-  });
+  await expect(catalog.find({ config: "{}" }, "demo", signal)).rejects.toEqual(failure("UNSUPPORTED"));
 });

@@ -8,6 +8,7 @@ import type { Logger } from "../../src/domain/log.ts";
 import { silentLogger } from "../../src/domain/log.ts";
 import { createDirectoryCatalog } from "../../src/networks/directory.ts";
 import { networkCatalogContract } from "../contracts/network-catalog.ts";
+import { failure } from "../support/failure.ts";
 
 const execute = promisify(execFile);
 const { signal } = new AbortController();
@@ -73,10 +74,7 @@ test("a list takes its sibling files' plugins, also when they change and it does
   await write("blue/10-tuning.conf", JSON.stringify({ type: "tuning" }));
   expect(await types()).toEqual(["bridge", "tuning"]);
   await write("blue/10-tuning.conf", "{");
-  await expect(types()).rejects.toMatchObject({
-    reason: "INVALID_NETWORK",
-    message: expect.stringContaining("10-tuning.conf"),
-  });
+  await expect(types()).rejects.toEqual(failure("INVALID_NETWORK", "10-tuning.conf"));
   await rm(join(directory, "blue"), { recursive: true });
   expect(await types()).toEqual(["bridge"]);
 });
@@ -114,12 +112,10 @@ test("a broken file is told once per change, with its path and fault, also by lo
   const look = (): Promise<unknown> => catalog.find({ name: "good" }, undefined, signal);
   await Promise.all([look(), look(), look()]);
   await look();
-  expect(warnings).toEqual([
-    {
-      facts: { file: path, reason: "INVALID_NETWORK", fault: expect.stringContaining("JSON") },
-      message: "network file can't be used",
-    },
+  expect(warnings).toMatchObject([
+    { facts: { file: path, reason: "INVALID_NETWORK" }, message: "network file can't be used" },
   ]);
+  expect(JSON.stringify(warnings)).toContain("isn't JSON");
   await write("broken.conflist", "{ still");
   await look();
   expect(warnings).toHaveLength(2);
@@ -129,17 +125,15 @@ test("a broken file's network goes by the name inside when there is one, else by
   const named = await write("10-x.conflist", JSON.stringify({ name: "blue", plugins: "none" }));
   const nameless = await write("green.conflist", "not JSON");
   const catalog = createDirectoryCatalog({ directory, log });
-  await expect(catalog.find({ name: "blue" }, undefined, signal)).rejects.toMatchObject({
-    reason: "INVALID_NETWORK",
-    message: expect.stringContaining(named),
-  });
-  await expect(catalog.find({ name: "green" }, undefined, signal)).rejects.toMatchObject({
-    reason: "INVALID_NETWORK",
-    message: expect.stringContaining(nameless),
-  });
-  await expect(catalog.find({ name: "10-x" }, undefined, signal)).rejects.toMatchObject({
-    reason: "NETWORK_NOT_FOUND",
-  });
+  await expect(catalog.find({ name: "blue" }, undefined, signal)).rejects.toEqual(
+    failure("INVALID_NETWORK", named),
+  );
+  await expect(catalog.find({ name: "green" }, undefined, signal)).rejects.toEqual(
+    failure("INVALID_NETWORK", nameless),
+  );
+  await expect(catalog.find({ name: "10-x" }, undefined, signal)).rejects.toEqual(
+    failure("NETWORK_NOT_FOUND"),
+  );
 });
 
 test("a file replaced by one of the same size and time is read again", async () => {
@@ -175,7 +169,7 @@ test("hidden files, backups, directories and other files are passed over", async
     await write(name, listOf("blue"));
   }
   await mkdir(join(directory, "blue.conf"));
-  await expect(typesOf("blue")).rejects.toMatchObject({ reason: "NETWORK_NOT_FOUND" });
+  await expect(typesOf("blue")).rejects.toEqual(failure("NETWORK_NOT_FOUND"));
   expect(warnings).toEqual([]);
 });
 
@@ -184,23 +178,16 @@ test("a file that is too large, or no file at all, is broken and isn't opened", 
   await execute("mkfifo", [join(directory, "pipe.conflist")]);
   await write("good.conflist", listOf("good"));
   expect(await typesOf("good")).toEqual(["bridge"]);
-  await expect(typesOf("large")).rejects.toMatchObject({
-    reason: "INVALID_NETWORK",
-    message: expect.stringContaining("is larger than 1048576 bytes"),
-  });
-  await expect(typesOf("pipe")).rejects.toMatchObject({
-    reason: "INVALID_NETWORK",
-    message: expect.stringContaining("isn't a regular file"),
-  });
+  await expect(typesOf("large")).rejects.toEqual(failure("INVALID_NETWORK", "is larger than 1048576 bytes"));
+  await expect(typesOf("pipe")).rejects.toEqual(failure("INVALID_NETWORK", "isn't a regular file"));
 });
 
 test("a directory that isn't there yet has no networks, and then it has", async () => {
   await rm(directory, { recursive: true });
   const catalog = createDirectoryCatalog({ directory, log });
-  await expect(catalog.find({ name: "blue" }, undefined, signal)).rejects.toMatchObject({
-    reason: "NETWORK_NOT_FOUND",
-    message: expect.stringContaining(directory),
-  });
+  await expect(catalog.find({ name: "blue" }, undefined, signal)).rejects.toEqual(
+    failure("NETWORK_NOT_FOUND", directory),
+  );
   await mkdir(directory);
   await write("blue.conflist", listOf("blue"));
   expect(await catalog.find({ name: "blue" }, undefined, signal)).toMatchObject({ displayName: "blue" });
@@ -209,14 +196,12 @@ test("a directory that isn't there yet has no networks, and then it has", async 
 test("a directory that can't be listed is UNREACHABLE, not empty", async () => {
   const path = await write("file", "");
   const catalog = createDirectoryCatalog({ directory: path, log });
-  await expect(catalog.find({ name: "blue" }, undefined, signal)).rejects.toMatchObject({
-    reason: "UNREACHABLE",
-  });
+  await expect(catalog.find({ name: "blue" }, undefined, signal)).rejects.toEqual(failure("UNREACHABLE"));
 });
 
 test("an inline configuration isn't looked up", async () => {
   const catalog = createDirectoryCatalog({ directory, log });
-  await expect(catalog.find({ config: listOf("blue") }, undefined, signal)).rejects.toMatchObject({
-    reason: "NETWORK_NOT_FOUND",
-  });
+  await expect(catalog.find({ config: listOf("blue") }, undefined, signal)).rejects.toEqual(
+    failure("NETWORK_NOT_FOUND"),
+  );
 });

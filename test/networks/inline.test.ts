@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { createInlineCatalog } from "../../src/networks/inline.ts";
+import { failure } from "../support/failure.ts";
 
 const { signal } = new AbortController();
 const catalog = createInlineCatalog();
@@ -31,24 +32,17 @@ test("one without a name, without plugins, or that isn't JSON is INVALID_NETWORK
     { name: "a/b", plugins },
     [],
   ]) {
-    await expect(find(config)).rejects.toMatchObject({
-      reason: "INVALID_NETWORK",
-      message: expect.stringContaining("the inline configuration"),
-    });
+    await expect(find(config)).rejects.toEqual(failure("INVALID_NETWORK", "the inline configuration"));
   }
-  await expect(catalog.find({ config: "{" }, "demo", signal)).rejects.toMatchObject({
-    reason: "INVALID_NETWORK",
-  });
+  await expect(catalog.find({ config: "{" }, "demo", signal)).rejects.toEqual(failure("INVALID_NETWORK"));
 });
 
 test("a selection without one is NETWORK_NOT_FOUND", async () => {
-  await expect(catalog.find({ name: "blue" }, "demo", signal)).rejects.toMatchObject({
-    reason: "NETWORK_NOT_FOUND",
-  });
+  await expect(catalog.find({ name: "blue" }, "demo", signal)).rejects.toEqual(failure("NETWORK_NOT_FOUND"));
 });
 
 test("nothing is read once the caller has gone", async () => {
-  await expect(catalog.find({ config: "{}" }, "demo", AbortSignal.abort())).rejects.toMatchObject({
-    reason: "CANCELED",
-  });
+  await expect(catalog.find({ config: "{}" }, "demo", AbortSignal.abort())).rejects.toEqual(
+    failure("CANCELED"),
+  );
 });

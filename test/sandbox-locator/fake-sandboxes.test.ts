@@ -1,14 +1,20 @@
 import { describe, expect, test } from "vitest";
 import { PodplugError } from "../../src/domain/errors.ts";
-import { sandboxLocatorContract } from "../contracts/sandbox-locator.ts";
+import {
+  type NamespaceWorld,
+  namespaceLocatorContract,
+  type PodWorld,
+  podLocatorContract,
+} from "../contracts/sandbox-locator.ts";
 import { createFakeInterfaces } from "../fakes/fake-interfaces.ts";
 import { createFakeSandboxes } from "../fakes/fake-sandboxes.ts";
+import { failure } from "../support/failure.ts";
 
 const { signal } = new AbortController();
 const web = { namespace: "demo", name: "web" };
 
 describe("the fake runtime locates as a real one", () => {
-  sandboxLocatorContract({ namespaces: true, pods: true }, async () => {
+  const makeWorld = async (): Promise<NamespaceWorld & PodWorld> => {
     const interfaces = createFakeInterfaces();
     const sandboxes = createFakeSandboxes(interfaces);
     interfaces.addFile("/etc/passwd");
@@ -38,6 +44,12 @@ describe("the fake runtime locates as a real one", () => {
       },
       async [Symbol.asyncDispose]() {},
     };
+  };
+  describe("a namespace", () => {
+    namespaceLocatorContract(makeWorld);
+  });
+  describe("a pod", () => {
+    podLocatorContract(makeWorld);
   });
 });
 
@@ -68,7 +80,7 @@ test("after a reboot of its kernel a pod gets a new sandbox", async () => {
 test("a runtime that is away answers with its failure until it is back", async () => {
   const sandboxes = createFakeSandboxes(createFakeInterfaces());
   sandboxes.failWith(new PodplugError("UNREACHABLE", "the runtime is away"));
-  await expect(sandboxes.list(signal)).rejects.toMatchObject({ reason: "UNREACHABLE" });
+  await expect(sandboxes.list(signal)).rejects.toEqual(failure("UNREACHABLE"));
   sandboxes.failWith(undefined);
   expect(await sandboxes.list(signal)).toEqual([]);
 });

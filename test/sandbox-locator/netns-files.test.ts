@@ -7,8 +7,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PodplugError } from "../../src/domain/errors.ts";
 import { createNetlinkInterfaceReader, type NetlinkInterfaceReader } from "../../src/interfaces/netlink.ts";
 import { createNetnsLocator } from "../../src/sandbox/netns-files.ts";
-import { sandboxLocatorContract } from "../contracts/sandbox-locator.ts";
+import { namespaceLocatorContract } from "../contracts/sandbox-locator.ts";
 import { createFakeInterfaces } from "../fakes/fake-interfaces.ts";
+import { failure } from "../support/failure.ts";
 import { makeNetns } from "../support/netns.ts";
 
 const execute = promisify(execFile);
@@ -28,7 +29,7 @@ afterAll(async () => {
 });
 
 describe("namespaces of the real kernel", () => {
-  sandboxLocatorContract({ namespaces: true, pods: false }, async () => {
+  namespaceLocatorContract(async () => {
     const stack = new AsyncDisposableStack();
     return {
       locator: createNetnsLocator({ interfaces }),
@@ -71,10 +72,9 @@ describe("namespaces of the real kernel", () => {
     try {
       const locator = createNetnsLocator({ interfaces });
       for (const netns of [mounted, "/proc/self/ns/net", `/proc/${process.pid}/ns/net`, "/proc/1/ns/net"]) {
-        await expect(locator.locate({ kind: "netns", netns }, signal), netns).rejects.toMatchObject({
-          reason: "TARGET_INVALID",
-          message: expect.stringContaining("the host's own"),
-        });
+        await expect(locator.locate({ kind: "netns", netns }, signal)).rejects.toEqual(
+          failure("TARGET_INVALID", "the host's own"),
+        );
       }
     } finally {
       await execute("umount", [mounted]);
@@ -121,10 +121,21 @@ describe("with a kernel in memory", () => {
   test("what is neither a path nor a name is TARGET_INVALID", async () => {
     const locator = createNetnsLocator({ interfaces: createFakeInterfaces() });
     for (const netns of ["", ".", "..", "a/b", "../netns/a", "./a", "a\0b", "/run/netns/a\0b"]) {
-      await expect(locator.locate({ kind: "netns", netns }, signal), netns).rejects.toMatchObject({
-        reason: "TARGET_INVALID",
-      });
+      await expect(locator.locate({ kind: "netns", netns }, signal)).rejects.toEqual(
+        failure("TARGET_INVALID"),
+      );
     }
+  });
+
+  test("a container is TARGET_INVALID", async () => {
+    const locator = createNetnsLocator({ interfaces: createFakeInterfaces() });
+    await expect(locator.locate({ kind: "container", containerId: "4f" }, signal)).rejects.toEqual(
+      failure("TARGET_INVALID", "container 4f"),
+    );
+  });
+
+  test("it says what runs here", async () => {
+    expect(await createNetnsLocator({ interfaces: createFakeInterfaces() }).describe(signal)).toBe("netns");
   });
 
   test("a pod's refusal names the runtimes that know pods", async () => {
@@ -187,6 +198,6 @@ describe("with a kernel in memory", () => {
     const fake = createFakeInterfaces();
     const locator = createNetnsLocator({ interfaces: fake, directory, hostNetnsPaths: [] });
     fake.failWith(new PodplugError("INTERNAL", "the kernel is busy"));
-    await expect(locator.list(signal)).rejects.toMatchObject({ reason: "INTERNAL" });
+    await expect(locator.list(signal)).rejects.toEqual(failure("INTERNAL"));
   });
 });

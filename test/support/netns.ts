@@ -49,7 +49,8 @@ export async function makeNetns(prefix = "t"): Promise<TestNetns> {
     path: `/run/netns/${name}`,
     run: (program, ...args) => command("ip", ["netns", "exec", name, program, ...args]),
     ip: async (...args) => void (await command("ip", ["-n", name, ...args])),
-    ipJson: async (...args) => JSON.parse(await command("ip", ["-j", "-d", "-n", name, ...args])),
+    ipJson: async <T>(...args: readonly string[]) =>
+      JSON.parse(await command("ip", ["-j", "-d", "-n", name, ...args])) as T,
     hold: () => hold("ip", ["netns", "exec", name]),
     [Symbol.asyncDispose]: () => removeNetns(name),
   };

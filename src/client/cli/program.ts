@@ -50,8 +50,11 @@ export function createProgram(options: CliOptions, finish: (exitCode: number) =>
     .helpCommand("help [command]", "show help for a command")
     .usage("COMMAND [options]")
     .exitOverride()
-    .showHelpAfterError("(--help shows how)")
-    .configureHelp({ showGlobalOptions: false, sortSubcommands: false })
+    .showHelpAfterError("(podplug --help shows how)")
+    .configureHelp({
+      subcommandTerm: (command) =>
+        `${command.name()} ${command.usage().replace("[options]", "").trim()}`.trim(),
+    })
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),
       writeErr: (text) => io.stderr.write(text),
@@ -70,6 +73,9 @@ export function createProgram(options: CliOptions, finish: (exitCode: number) =>
   addInfoCommand(program, host);
   addAgentCommand(program, startAgent, finish);
   addCompletionCommands(program, host);
+  for (const command of program.commands) {
+    command.showHelpAfterError(`(podplug ${command.name()} --help shows how)`);
+  }
   program.addHelpText(
     "after",
     `

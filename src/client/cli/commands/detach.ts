@@ -53,7 +53,7 @@ export function addDetachCommand(program: Command, host: CommandHost): void {
       } else if (answer.detached) {
         session.print(`detached ${describeDetached(answer, wordFor(which), where)}\n`);
       } else {
-        session.note(`nothing to detach: there is no attachment ${visible(wordFor(which))}${visible(where)}`);
+        session.note(`nothing to detach${visible(where)}: there is no attachment ${visible(wordFor(which))}`);
       }
       return 0;
     },

@@ -104,7 +104,7 @@ function readCniArgs(text: string): JsonObject {
     throw new InvalidArgumentError(`--cni-args isn't JSON: ${messageOf(error)}`);
   }
   if (!isJsonObject(parsed)) throw new InvalidArgumentError("--cni-args isn't a JSON object");
-  return parsed as JsonObject;
+  return parsed;
 }
 
 async function readConfig(path: string, readStdin: () => Promise<string>): Promise<string> {

@@ -22,7 +22,8 @@ export async function formatStreamed(value: JsonValue, format: DocumentFormat): 
 
 async function yamlOf(value: JsonValue): Promise<string> {
   const { Document, visit } = await import("yaml");
-  const document = new Document(value, { aliasDuplicateObjects: false });
+  // Older parsers take a MAC address such as 10:20:30:40:50:10 for a number in base 60.
+  const document = new Document(value, { aliasDuplicateObjects: false, compat: "yaml-1.1" });
   visit(document, {
     Scalar(_key, node) {
       if (typeof node.value === "string" && visibleJson(node.value) !== node.value)

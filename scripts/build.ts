@@ -1,0 +1,74 @@
+/**
+ * Bundles the program into dist/, minified, with source maps:
+ *
+ * - `main.cjs`, all that talks to an agent;
+ * - `agent.cjs`, the agent, apart from it because a call to the agent would
+ *   otherwise read and check three times as much code before it starts;
+ * - `podplug.cjs`, which starts main.cjs with the compile cache;
+ * - `cache/`, that cache, filled.
+ *
+ * All of it can be moved and mounted read-only. koffi, with its native part,
+ * stays in node_modules.
+ */
+import { execFileSync } from "node:child_process";
+import { chmodSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type BuildOptions, build, type Plugin } from "esbuild";
+
+const root = join(import.meta.dirname, "..");
+const dist = join(root, "dist");
+
+const common: BuildOptions = {
+  bundle: true,
+  platform: "node",
+  format: "cjs",
+  target: "node22.19",
+  minify: true,
+  sourcemap: "linked",
+  sourcesContent: false,
+  external: ["koffi"],
+  logLevel: "warning",
+};
+
+const agentApart: Plugin = {
+  name: "agent-apart",
+  setup({ onResolve }) {
+    onResolve({ filter: /\/agent\.ts$/, namespace: "file" }, ({ kind }) =>
+      kind === "dynamic-import" ? { path: "./agent.cjs", external: true } : undefined,
+    );
+  },
+};
+
+const loader = `"use strict";
+require("node:module").enableCompileCache({ directory: require("node:path").join(__dirname, "cache"), portable: true });
+require("./main.cjs");
+`;
+
+rmSync(dist, { recursive: true, force: true });
+// main.cjs last: bin/podplug compares its age with that of the sources.
+await build({ ...common, entryPoints: [join(root, "src/agent.ts")], outfile: join(dist, "agent.cjs") });
+await build({
+  ...common,
+  entryPoints: [join(root, "src/main.ts")],
+  outfile: join(dist, "main.cjs"),
+  plugins: [agentApart],
+});
+writeFileSync(join(dist, "podplug.cjs"), loader);
+
+// Loading a file is enough for Node to keep its code, however the command ends.
+fillCache(["list", "--server", "unix:///nonexistent"], 5);
+fillCache(["agent", "--config", join(dist, "nonexistent.yaml")], 2);
+for (const entry of readdirSync(join(dist, "cache"), { recursive: true, withFileTypes: true })) {
+  // Node keeps them to their maker; a release serves every user.
+  chmodSync(join(entry.parentPath, entry.name), entry.isDirectory() ? 0o755 : 0o644);
+}
+
+function fillCache(args: readonly string[], expectedExitCode: number): void {
+  try {
+    execFileSync(process.execPath, [join(dist, "podplug.cjs"), ...args], { stdio: "pipe" });
+  } catch (error) {
+    if (error instanceof Error && "status" in error && error.status === expectedExitCode) return;
+    throw error;
+  }
+  throw new Error(`podplug ${args.join(" ")} succeeded, against expectation`);
+}

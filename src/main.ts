@@ -1,0 +1,35 @@
+import { inspect } from "node:util";
+import packageJson from "../package.json" with { type: "json" };
+import { runCli } from "./client/cli/program.ts";
+import { createProcessIo } from "./process-io.ts";
+
+/**
+ * The podplug program. Only what a command needs is imported when it runs: a
+ * call to the agent has to start fast, and the agent's own parts are large.
+ */
+function main(): Promise<number> {
+  return runCli(process.argv.slice(2), {
+    io: createProcessIo(process, {
+      server: process.env["PODPLUG_SERVER"] || undefined,
+      // no-color.org: any value but the empty one.
+      noColor: Boolean(process.env["NO_COLOR"]) || process.env["TERM"] === "dumb",
+    }),
+    version: packageJson.version,
+    startAgent: async (configFile) => {
+      const { runAgent } = await import("./agent.ts");
+      return runAgent({ configFile, env: process.env });
+    },
+  });
+}
+
+// Without await, because the release is a CommonJS file. The exit code is set,
+// not forced, so that pipes get all of the output.
+main().then(
+  (exitCode) => {
+    process.exitCode = exitCode;
+  },
+  (error: unknown) => {
+    process.exitCode = 1;
+    process.stderr.write(`podplug: a fault of podplug itself: ${inspect(error)}\n`);
+  },
+);

@@ -40,7 +40,7 @@ const localAddress = 2;
 const familyIpv4 = 2;
 const familyIpv6 = 10;
 
-export interface Message {
+interface Message {
   readonly type: number;
   readonly payload: DataView;
 }

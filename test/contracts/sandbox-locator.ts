@@ -20,7 +20,7 @@ export interface PodWorld extends SandboxLocatorWorld {
 }
 
 /** Makes and removes namespaces that no runtime knows. */
-export interface NamespaceHand {
+interface NamespaceHand {
   /** Answers two paths to a new one. */
   add(): Promise<readonly [path: string, alias: string]>;
   readonly nothing: string;
@@ -28,7 +28,7 @@ export interface NamespaceHand {
 }
 
 /** Starts and ends pods behind the locator's back. */
-export interface PodHand {
+interface PodHand {
   /** A running pod with one application container. */
   add(pod: PodRef): Promise<{ readonly uid: string; readonly containerId: string }>;
   replaceSandbox(pod: PodRef): Promise<void>;

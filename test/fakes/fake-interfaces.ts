@@ -3,7 +3,7 @@ import { abortError } from "../../src/domain/signals.ts";
 import type { InterfaceReader, KernelInterface, NetnsIdentity } from "../../src/interfaces/contract.ts";
 
 /** What a test says of a link; the rest is made up as a kernel would. */
-export interface FakeLink {
+interface FakeLink {
   readonly name: string;
   readonly mac?: string;
   readonly mtu?: number;

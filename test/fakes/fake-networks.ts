@@ -4,7 +4,7 @@ import type { NetworkSource } from "../../src/domain/selection.ts";
 import { abortError } from "../../src/domain/signals.ts";
 import type { NetworkCatalog, NetworkDefinition } from "../../src/networks/contract.ts";
 
-export interface FakeNetworkOptions {
+interface FakeNetworkOptions {
   /** With one, the network is found from pods of this namespace, or by naming it. */
   readonly namespace?: string;
   /** Added to the configuration list, or in place of its keys (`plugins`, `cniVersion`). */

@@ -5,7 +5,7 @@ import type { Sandbox, SandboxLocator } from "../../src/sandbox/contract.ts";
 import { netnsSandboxId } from "../../src/sandbox/netns-files.ts";
 import type { FakeInterfaces } from "./fake-interfaces.ts";
 
-export interface FakePodOptions {
+interface FakePodOptions {
   readonly uid?: string;
   /** An application container's ID, which leads to the sandbox too. */
   readonly containerId?: string;

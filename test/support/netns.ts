@@ -57,7 +57,7 @@ export async function makeNetns(prefix = "t"): Promise<TestNetns> {
 }
 
 /** Succeeds when it is gone already, as some tests remove theirs themselves. */
-export async function removeNetns(name: string): Promise<void> {
+async function removeNetns(name: string): Promise<void> {
   try {
     await command("ip", ["netns", "delete", name]);
   } catch (error) {

@@ -135,7 +135,7 @@ export function execPluginContract(makeExec: () => ExecPlugin): void {
     await expect(exec({ path, env, stdin: "" }, AbortSignal.abort(new Error("never")))).rejects.toThrow(
       "never",
     );
-    await expect(readFile(`${plugins.path}/started`)).rejects.toThrow();
+    await expect(readFile(`${plugins.path}/started`)).rejects.toMatchObject({ code: "ENOENT" });
   });
 
   test("a child that keeps the output open delays the end by a moment only", async () => {

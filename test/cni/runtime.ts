@@ -3,6 +3,7 @@ import { createContainedExec } from "../../src/cni/contained-exec.ts";
 import type { ExecPlugin } from "../../src/cni/exec-plugin.ts";
 import { createSpawnExec } from "../../src/cni/spawn-plugin.ts";
 import { type Clock, systemClock } from "../../src/domain/clock.ts";
+import { PodplugError } from "../../src/domain/errors.ts";
 import { type Logger, silentLogger } from "../../src/domain/log.ts";
 
 /** Never aborts. */
@@ -41,4 +42,14 @@ export function recordingLogger(): Logger & { readonly lines: { facts: object; m
   const write = (facts: object, message: string): void => void lines.push({ facts, message });
   const logger = { lines, debug: write, info: write, warn: write, error: write, child: () => logger };
   return logger;
+}
+
+/** What came of it: the answer, or the PodplugError that was thrown; anything else that is thrown comes through. */
+export function outcomeOf<Answer>(attempt: () => Answer): Answer | PodplugError {
+  try {
+    return attempt();
+  } catch (error) {
+    if (error instanceof PodplugError) return error;
+    throw error;
+  }
 }

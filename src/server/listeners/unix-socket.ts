@@ -1,6 +1,6 @@
 import { chmod, chown, lstat, mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
 import { connect, type Server } from "node:net";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { messageOf, PodplugError, systemCodeOf } from "../../domain/errors.ts";
 import { bind } from "./bind.ts";
 
@@ -43,8 +43,8 @@ async function placeSocket(
   place: { path: string; mode: number; gid: number | undefined; directory: string },
 ): Promise<() => Promise<void>> {
   // Mode 0700, and names short enough that the path is no longer than the real one.
-  const nursery = await mkdtemp(join(place.directory, "."));
-  const newborn = join(nursery, "s");
+  const nursery = await mkdtemp(`${place.directory}/.`);
+  const newborn = `${nursery}/s`;
   try {
     await bind(server, { path: newborn }, `socket ${place.path}`);
     if (place.gid !== undefined) await chown(newborn, -1, place.gid);

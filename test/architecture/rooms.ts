@@ -100,7 +100,7 @@ export const packageHomes: readonly {
   },
   {
     package: /^koffi$/,
-    homes: ["src/interfaces/", "src/cni/"],
+    homes: ["src/interfaces/", "src/cni/", "src/state-lock.ts"],
     why: "native calls stay where the kernel is spoken to",
   },
 ];

@@ -98,7 +98,7 @@ function readPairs(value: JsonObject, key: string): [string, string][] {
   if (!Array.isArray(pairs)) throw damaged(key, "a list of pairs");
   return pairs.map((pair: unknown) => {
     if (!Array.isArray(pair) || pair.length !== 2) throw damaged(key, "a list of pairs");
-    const [name, argument]: unknown[] = pair;
+    const [name, argument] = pair as readonly unknown[];
     if (typeof name !== "string" || typeof argument !== "string")
       throw damaged(key, "a list of pairs of texts");
     return [name, argument];

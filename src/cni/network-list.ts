@@ -120,7 +120,7 @@ export function parseObject(text: string, source: string): JsonObject {
   return value;
 }
 
-export function invalidNetwork(source: string, faults: readonly string[]): PodplugError {
+function invalidNetwork(source: string, faults: readonly string[]): PodplugError {
   return new PodplugError("INVALID_NETWORK", `${source} can't be used: ${faults.join("; ")}`);
 }
 
@@ -141,7 +141,8 @@ function readVersions(raw: JsonObject, faults: string[]): string[] {
   };
   if (one !== undefined) take(one, "cniVersion");
   if (Array.isArray(several)) {
-    for (const [index, value] of several.entries()) take(value, `cniVersions[${index}]`);
+    for (const [index, value] of (several as readonly JsonValue[]).entries())
+      take(value, `cniVersions[${index}]`);
   } else if (several !== undefined) {
     faults.push("cniVersions: not a list of versions");
   }

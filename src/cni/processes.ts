@@ -124,7 +124,7 @@ function parseStat(stat: string): { readonly state: string; readonly startTime: 
 }
 
 function parseEnviron(environ: string): Record<string, string> {
-  const env: Record<string, string> = Object.create(null);
+  const env = Object.create(null) as Record<string, string>;
   for (const entry of Buffer.from(environ, "latin1").toString("utf8").split("\0")) {
     const equals = entry.indexOf("=");
     // Of a name given twice, getenv sees the first.

@@ -149,7 +149,7 @@ function withFamily(address: JsonObject): JsonObject {
 }
 
 function familyOf(cidr: JsonValue | undefined): "ip4" | "ip6" {
-  return String(cidr).includes(":") ? "ip6" : "ip4";
+  return typeof cidr === "string" && cidr.includes(":") ? "ip6" : "ip4";
 }
 
 function objects(value: JsonValue | undefined): readonly JsonObject[] {

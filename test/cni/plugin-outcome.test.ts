@@ -107,7 +107,7 @@ describe("an exit", () => {
           message: expect.any(String),
         });
       }),
-      { interruptAfterTimeLimit: 1000, numRuns: 3000 },
+      { numRuns: 1500 },
     );
   });
 });

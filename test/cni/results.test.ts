@@ -130,7 +130,7 @@ const goodResult = fc.record(
   },
   { requiredKeys: ["cniVersion"] },
 );
-const bounds = { interruptAfterTimeLimit: 1000, numRuns: 3000 };
+const bounds = { numRuns: 1500 };
 
 test("a result of 0.3.0 or newer comes through any other such version unharmed", () => {
   const versions = fc.constantFrom<CniVersion>("0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0");

@@ -12,7 +12,7 @@ export const untilDone = new AbortController().signal;
 /** What plugins in shell need. */
 export const pluginEnv = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" };
 
-export function makeExec(log: Logger = silentLogger): ExecPlugin {
+function makeExec(log: Logger = silentLogger): ExecPlugin {
   const clock = systemClock;
   return createContainedExec({ exec: createSpawnExec({ clock }), agentId: "test", clock, log });
 }

@@ -56,5 +56,5 @@ export function sweepIntervalMs(limits: ServerLimits): number {
     limits.pingIntervalMs,
     limits.pingTimeoutMs,
   );
-  return Math.max(10, Math.min(1000, shortest / 4));
+  return Math.max(10, Math.min(1000, Math.floor(shortest / 4)));
 }

@@ -27,7 +27,8 @@ export interface FakeNode {
   resume(): void;
   /** The next call throws this. */
   failNext(error: unknown): void;
-  /** Tells the watchers that an attachment failed. */
+  /** Tells the watchers that an attachment changed, or that it failed. */
+  emitChange(podInterface: PodInterface): void;
   emitFailure(podInterface: PodInterface, error: PodplugError): void;
 }
 
@@ -239,6 +240,9 @@ export function createFakeNode(
     },
     failNext(error) {
       failure = { error };
+    },
+    emitChange(podInterface) {
+      emit({ kind: "changed", interface: podInterface });
     },
     emitFailure(podInterface, error) {
       emit({ kind: "failed", interface: { ...podInterface, state: "failed" }, failure: failureOf(error) });

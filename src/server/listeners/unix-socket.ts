@@ -65,9 +65,10 @@ async function placeSocket(
 }
 
 async function makeDirectory(directory: string): Promise<void> {
-  const made = await mkdir(directory, { recursive: true });
+  const first = await mkdir(directory, { recursive: true });
+  if (first === undefined) return;
   // mkdir's mode is cut by the umask, and a strict one would keep the socket's group out.
-  if (made !== undefined) await chmod(directory, 0o755);
+  for (let made = directory; made.length >= first.length; made = dirname(made)) await chmod(made, 0o755);
 }
 
 async function refuseUnlessFree(path: string): Promise<void> {

@@ -43,10 +43,15 @@ export async function endProcesses(
   const deadline = clock.now().getTime() + timeoutMs;
   for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     if (signal.aborted) throw abortError(signal, "ending plugin processes");
-    const found = (await findProcesses(markerPrefix)).filter((process) => !spare(process));
-    for (const process of found) {
+    const found: Found[] = [];
+    const before = ended.size;
+    for await (const process of findProcesses(markerPrefix)) {
+      if (spare(process)) continue;
+      found.push(process);
+      // At once, before it starts another one.
       if (end(process)) ended.set(`${process.pid}/${process.startTime}`, process);
     }
+    if (ended.size > before) pauseMs = 1;
     const left = found.length > 0 ? found : [...ended.values()].filter(isThere);
     if (left.length === 0) return [...ended.values()].map(({ pid, env }) => ({ pid, env }));
     if (clock.now().getTime() >= deadline) {
@@ -61,18 +66,17 @@ export async function endProcesses(
 
 /** Every process but the caller whose run marker begins with the prefix; those that vanish meanwhile are left out. */
 export async function findMarkedProcesses(markerPrefix: string): Promise<readonly MarkedProcess[]> {
-  return (await findProcesses(markerPrefix)).map(({ pid, env }) => ({ pid, env }));
+  const found = await Array.fromAsync(findProcesses(markerPrefix));
+  return found.map(({ pid, env }) => ({ pid, env }));
 }
 
-async function findProcesses(markerPrefix: string): Promise<readonly Found[]> {
-  const found: Found[] = [];
+async function* findProcesses(markerPrefix: string): AsyncGenerator<Found> {
   for (const name of await readdir("/proc")) {
     const pid = Number(name);
     if (!Number.isInteger(pid) || pid === process.pid) continue;
     const candidate = await inspect(pid, markerPrefix);
-    if (candidate !== undefined) found.push(candidate);
+    if (candidate !== undefined) yield candidate;
   }
-  return found;
 }
 
 /** The process, if it carries the marker. One that is about to end has no environment any more, so it isn't found. */

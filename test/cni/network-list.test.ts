@@ -152,12 +152,16 @@ describe("a fault is named by its key", () => {
     [list({ plugins: [{ type: "a", args: "x" }] }), "plugins[0].args:"],
     [list({ plugins: [{ type: "a", args: { cni: [] } }] }), "plugins[0].args.cni:"],
     ['{"name":"a","plugins":[{"type":"a","args":12345678901234567890}]}', "plugins[0].args:"],
-    [`${"[".repeat(100_000)}${"]".repeat(100_000)}`, "JSON"],
-    [`{"name":"a","x":${"[".repeat(300)}${"]".repeat(300)}}`, "levels"],
   ])("%j: %s", (config, key) => {
     expect(faultOf(config)).toMatchObject({ reason: "INVALID_NETWORK" });
     expect(faultOf(config).message).toContain(key);
     expect(faultOf(config).message).toContain(source);
+  });
+
+  test("nesting without end is one too", () => {
+    const nested = (levels: number): string => `${"[".repeat(levels)}${"]".repeat(levels)}`;
+    expect(faultOf(nested(100_000))).toMatchObject({ reason: "INVALID_NETWORK" });
+    expect(faultOf(`{"name":"a","x":${nested(300)}}`).message).toContain("200 levels");
   });
 
   test("all faults are reported together", () => {
@@ -199,7 +203,7 @@ test("whatever is read prints as a list that reads the same, and all else is a P
       ),
       (text) => {
         const outcome = outcomeOf(() => printNetworkList(read(text, "fallback")));
-        fc.pre(!(outcome instanceof PodplugError));
+        if (outcome instanceof PodplugError) return;
         expect(printNetworkList(read(outcome))).toBe(outcome);
       },
     ),

@@ -180,7 +180,7 @@ test("whatever a plugin prints is a result in every version or a PodplugError", 
       fc.constantFrom(...cniVersions),
       (text, config, other) => {
         const outcome = outcomeOf(() => readResult(text, config));
-        fc.pre(!(outcome instanceof PodplugError));
+        if (outcome instanceof PodplugError) return;
         expect(convertResult(outcome, other)["cniVersion"]).toBe(other);
       },
     ),

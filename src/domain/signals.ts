@@ -12,12 +12,12 @@ export function abortError(signal: AbortSignal, doing: string): PodplugError {
 
 /** `promise`, or the signal's error as soon as it aborts; what the promise stands for goes on. */
 export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal, doing: string): Promise<T> {
-  if (signal.aborted) throw abortError(signal, doing);
   const { promise: aborted, reject } = Promise.withResolvers<never>();
   const onAbort = (): void => reject(abortError(signal, doing));
-  signal.addEventListener("abort", onAbort, { once: true });
+  if (signal.aborted) onAbort();
+  else signal.addEventListener("abort", onAbort, { once: true });
   try {
-    return await Promise.race([promise, aborted]);
+    return await Promise.race([aborted, promise]);
   } finally {
     signal.removeEventListener("abort", onAbort);
   }

@@ -29,6 +29,12 @@ const defaultTimeoutMs = 10_000;
 const longestPauseMs = 100;
 
 /**
+ * How many looks in a row must find nothing. One isn't enough: a process that
+ * was listed may start another and end before its turn to be looked at comes.
+ */
+const emptyLooks = 3;
+
+/**
  * Ends (SIGKILL) every process whose run marker begins with `markerPrefix`,
  * never the caller itself, and looks again until none is left. Resolves with
  * those it ended. Throws PLUGIN_TIMEOUT when some are left after `timeoutMs`:
@@ -41,27 +47,43 @@ export async function endProcesses(
 ): Promise<readonly MarkedProcess[]> {
   const ended = new Map<string, Found>();
   const deadline = clock.now().getTime() + timeoutMs;
-  for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
+  let pauseMs = 1;
+  for (let empty = 0; empty < emptyLooks; ) {
     if (signal.aborted) throw abortError(signal, "ending plugin processes");
-    const found: Found[] = [];
     const before = ended.size;
-    for await (const process of findProcesses(markerPrefix)) {
-      if (spare(process)) continue;
-      found.push(process);
-      // At once, before it starts another one.
-      if (end(process)) ended.set(`${process.pid}/${process.startTime}`, process);
-    }
-    if (ended.size > before) pauseMs = 1;
+    const found = await endFound(markerPrefix, spare, ended);
     const left = found.length > 0 ? found : [...ended.values()].filter(isThere);
-    if (left.length === 0) return [...ended.values()].map(({ pid, env }) => ({ pid, env }));
+    if (left.length === 0) {
+      empty += 1;
+      continue;
+    }
     if (clock.now().getTime() >= deadline) {
       const pids = left.map((process) => process.pid).join(", ");
       throw new PodplugError("PLUGIN_TIMEOUT", `plugin processes don't end: ${pids}`);
     }
+    empty = 0;
+    pauseMs = ended.size > before ? 1 : Math.min(pauseMs * 2, longestPauseMs);
     await wait(clock, pauseMs, signal).catch(() => {
       throw abortError(signal, "ending plugin processes");
     });
   }
+  return [...ended.values()].map(({ pid, env }) => ({ pid, env }));
+}
+
+/** Looks once; those that a signal was sent to are added to `ended`. */
+async function endFound(
+  markerPrefix: string,
+  spare: (process: MarkedProcess) => boolean,
+  ended: Map<string, Found>,
+): Promise<readonly Found[]> {
+  const found: Found[] = [];
+  for await (const process of findProcesses(markerPrefix)) {
+    if (spare(process)) continue;
+    found.push(process);
+    // At once, before it starts another one.
+    if (end(process)) ended.set(`${process.pid}/${process.startTime}`, process);
+  }
+  return found;
 }
 
 /** Every process but the caller whose run marker begins with the prefix; those that vanish meanwhile are left out. */

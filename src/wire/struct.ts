@@ -8,6 +8,10 @@ export function structToProto(value: JsonObject): MutableJsonObject {
 
 /** Whether something lies below `levels` levels of objects and arrays. */
 export function isDeeperThan(value: JsonValue, levels: number): boolean {
-  const members = Array.isArray(value) ? value : isJsonObject(value) ? Object.values(value) : [];
+  const members: readonly JsonValue[] = Array.isArray(value)
+    ? value
+    : isJsonObject(value)
+      ? Object.values(value)
+      : [];
   return members.length > 0 && (levels === 0 || members.some((member) => isDeeperThan(member, levels - 1)));
 }

@@ -4,14 +4,17 @@ import { failureOf, PodplugError } from "../../src/domain/errors.ts";
 import { canonicalJson } from "../../src/domain/json.ts";
 import { lowestFreeNetName } from "../../src/domain/names.ts";
 import type {
+  AttachAnswer,
   AttachmentChoice,
   AttachRequest,
+  DetachAnswer,
+  DetachRequest,
   InterfaceEvent,
   ListRequest,
   NodeApi,
   PodInterface,
 } from "../../src/domain/node-api.ts";
-import { normalizeSelection } from "../../src/domain/selection.ts";
+import { type NetworkSelection, normalizeSelection } from "../../src/domain/selection.ts";
 import { unlessAborted } from "../../src/domain/signals.ts";
 import { describeTarget, type Target } from "../../src/domain/target.ts";
 
@@ -19,6 +22,9 @@ export interface FakeNode {
   readonly apiFor: (caller: Caller) => NodeApi;
   /** Everyone who asked, in order. */
   readonly callers: readonly Caller[];
+  /** Makes a target to plug into. */
+  addTarget(target: Target): void;
+  readonly attachments: readonly PodInterface[];
   /** How many watches haven't ended, and how many calls wait. */
   readonly watching: number;
   readonly waiting: number;
@@ -32,20 +38,37 @@ export interface FakeNode {
   emitFailure(podInterface: PodInterface, error: PodplugError): void;
 }
 
+/** An attachment, and who made it: an owner's name may be another one. */
+interface Entry {
+  readonly podInterface: PodInterface;
+  readonly maker: string;
+}
+
 /**
  * A node in memory: pods, namespaces and networks exist when they are named
  * here, and attaching means to remember. It keeps the rules of names, owners
- * and idempotence, and has no kernel, so nothing else ever fails.
+ * and idempotence, and has no kernel, so nothing else ever fails. `plain` are
+ * the networks whose plugins declare no capability, and with `leases` each
+ * attachment has an address, whether or not it asked for one.
  */
 export function createFakeNode(
-  options: { targets?: readonly string[]; networks?: readonly string[]; now?: () => Date } = {},
+  options: {
+    targets?: readonly string[];
+    networks?: readonly string[];
+    plain?: readonly string[];
+    leases?: boolean;
+    now?: () => Date;
+  } = {},
 ): FakeNode {
   const {
     targets = ["pod demo/web", "pod demo/db", "namespace /run/netns/a", "container 4f"],
     networks = ["net-a", "net-b"],
+    plain = [],
+    leases = false,
     now = () => new Date(),
   } = options;
-  const attached = new Map<string, PodInterface>();
+  const present = new Set(targets);
+  const attached = new Map<string, Entry>();
   const callers: Caller[] = [];
   const queues = new Set<{ target: string | undefined; push(event: InterfaceEvent): void }>();
   let ids = 0;
@@ -74,83 +97,117 @@ export function createFakeNode(
 
   function locate(target: Target): string {
     const name = describeTarget(target);
-    if (!targets.includes(name)) throw new PodplugError("TARGET_NOT_FOUND", `there is no ${name}`);
+    if (!present.has(name)) throw new PodplugError("TARGET_NOT_FOUND", `there is no ${name}`);
     return name;
   }
 
   function inSandbox(sandboxId: string | undefined): PodInterface[] {
-    return [...attached.values()].filter(
-      (present) => sandboxId === undefined || present.sandboxId === sandboxId,
-    );
+    const all = [...attached.values()].map(({ podInterface }) => podInterface);
+    return sandboxId === undefined ? all : all.filter((each) => each.sandboxId === sandboxId);
   }
 
   function choose(target: Target | undefined, which: AttachmentChoice): PodInterface | undefined {
-    return inSandbox(target && locate(target)).find((present) => {
-      if (which.by === "interface") return present.name === which.interface;
-      if (which.by === "id") return present.attachmentId === which.attachmentId;
-      return present.network === which.network || present.network.endsWith(`/${which.network}`);
+    const chosen = inSandbox(target && locate(target)).filter((each) => {
+      if (which.by === "interface") return each.name === which.interface;
+      if (which.by === "id") return each.attachmentId === which.attachmentId;
+      return each.network === which.network || each.network.endsWith(`/${which.network}`);
     });
+    if (chosen.length > 1) throw new PodplugError("INVALID_REQUEST", "several attachments have this network");
+    return chosen[0];
   }
 
-  function attach(request: AttachRequest, caller: Caller) {
-    const sandboxId = locate(request.target);
+  function select(request: AttachRequest): NetworkSelection {
     const selection = normalizeSelection(request.network);
+    const { name } = selection;
+    if (name !== undefined && !networks.includes(name)) {
+      throw new PodplugError("NETWORK_NOT_FOUND", `there is no network ${name}`);
+    }
+    if (name !== undefined && plain.includes(name) && (selection.mac ?? selection.ips)) {
+      throw new PodplugError("CAPABILITY_NOT_DECLARED", `network ${name} declares no capability`);
+    }
+    return selection;
+  }
+
+  function attach(request: AttachRequest, caller: Caller): AttachAnswer {
+    const sandboxId = locate(request.target);
     const owner = request.owner ?? caller.name;
     if (isReservedOwner(owner) && !caller.reconciler) {
       throw new PodplugError("OWNER_RESERVED", `owner ${owner} is reserved`);
     }
-    if (selection.name !== undefined && !networks.includes(selection.name)) {
-      throw new PodplugError("NETWORK_NOT_FOUND", `there is no network ${selection.name}`);
-    }
+    const selection = select(request);
     const neighbours = inSandbox(sandboxId);
     const wanted = canonicalJson(selection);
-    const present = neighbours.find((other) =>
-      selection.interface
-        ? other.name === selection.interface
-        : other.owner === owner &&
-          (request.key ? other.key === request.key : canonicalJson(other.selection) === wanted),
-    );
-    if (present?.owner === owner && canonicalJson(present.selection) === wanted) {
-      return { interface: present, created: false };
+    const same = neighbours.find((each) => {
+      if (selection.interface) return each.name === selection.interface;
+      if (each.owner !== owner || each.key !== (request.key ?? "")) return false;
+      return request.key !== undefined || canonicalJson(each.selection) === wanted;
+    });
+    if (same?.owner === owner && canonicalJson(same.selection) === wanted) {
+      return { interface: same, created: false };
     }
-    if (present && !(request.replace && present.owner === owner)) {
-      throw new PodplugError("INTERFACE_IN_USE", `interface ${present.name} is in use`);
+    if (same && !(request.replace && same.owner === owner)) {
+      throw new PodplugError("INTERFACE_IN_USE", `interface ${same.name} is in use`);
     }
-    const namespace =
-      selection.namespace ?? (request.target.kind === "pod" ? request.target.pod.namespace : undefined);
-    const podInterface: PodInterface = {
-      pod: request.target.kind === "pod" ? request.target.pod : undefined,
-      sandboxId,
-      netns: request.target.kind === "netns" ? request.target.netns : "/run/netns/fake",
-      name: selection.interface ?? lowestFreeNetName(new Set(neighbours.map(({ name }) => name))),
+    const name =
+      selection.interface ?? same?.name ?? lowestFreeNetName(new Set(neighbours.map((each) => each.name)));
+    const view = describe(request, { sandboxId, owner, selection, name });
+    if (request.validateOnly) return { interface: view, created: false };
+    ids += 1;
+    const attachmentId = `fake-${ids}`;
+    const podInterface: PodInterface = { ...view, state: "attached", attachedAt: now(), attachmentId };
+    if (same) attached.delete(same.attachmentId);
+    attached.set(attachmentId, { podInterface, maker: caller.name });
+    emit({ kind: same ? "changed" : "attached", interface: podInterface });
+    return { interface: podInterface, created: true };
+  }
+
+  function describe(
+    { target, key }: AttachRequest,
+    known: { sandboxId: string; owner: string; selection: NetworkSelection; name: string },
+  ): PodInterface {
+    const { selection } = known;
+    const pod = target.kind === "pod" ? target.pod : undefined;
+    return {
+      ...known,
+      pod,
+      netns: target.kind === "netns" ? target.netns : "/run/netns/fake",
       mac: selection.mac ?? "0a:58:0a:00:00:01",
-      ips: selection.ips ?? [],
-      gateways: [],
+      ips: selection.ips ?? (leases ? [`10.88.0.${10 + ids}/24`] : []),
+      gateways: leases ? ["10.88.0.1"] : [],
       mtu: 1500,
       up: true,
       index: 10 + ids,
-      network: selection.name ? [namespace, selection.name].filter(Boolean).join("/") : "inline",
+      network: selection.name
+        ? [selection.namespace ?? pod?.namespace, selection.name].filter(Boolean).join("/")
+        : "inline",
       origin: "podplug",
-      state: "attached",
-      attachedAt: now(),
       deviceId: selection.deviceId ?? "",
-      attachmentId: `fake-${(ids += 1)}`,
-      owner,
-      key: request.key ?? "",
-      selection,
+      attachmentId: "",
+      key: key ?? "",
       cniResult: { cniVersion: "1.1.0", interfaces: [] },
     };
-    if (request.validateOnly) return { interface: podInterface, created: false };
-    if (present) attached.delete(present.attachmentId);
-    attached.set(podInterface.attachmentId, podInterface);
-    emit({ kind: present ? "changed" : "attached", interface: podInterface });
-    return { interface: podInterface, created: true };
+  }
+
+  function detach(request: DetachRequest, caller: Caller): DetachAnswer {
+    const { target, which, force } = request;
+    if (which.by === "interface" && which.interface === "lo") {
+      throw new PodplugError("NOT_DETACHABLE", "lo is the pod's own");
+    }
+    const chosen = choose(target, which);
+    if (!chosen) return { detached: false };
+    const mine = chosen.owner === caller.name || attached.get(chosen.attachmentId)?.maker === caller.name;
+    if (!mine && !force) {
+      throw new PodplugError("OWNED_BY_OTHER", `interface ${chosen.name} belongs to ${chosen.owner}`);
+    }
+    attached.delete(chosen.attachmentId);
+    emit({ kind: "detached", interface: chosen });
+    return { detached: true, interface: chosen };
   }
 
   async function* watch(request: ListRequest, signal: AbortSignal): AsyncIterable<InterfaceEvent> {
     const target = request.target && locate(request.target);
     const events: InterfaceEvent[] = [
-      ...inSandbox(target).map((present) => ({ kind: "present" as const, interface: present })),
+      ...inSandbox(target).map((each) => ({ kind: "present" as const, interface: each })),
       { kind: "synced" },
     ];
     let wake = Promise.withResolvers<void>();
@@ -189,14 +246,7 @@ export function createFakeNode(
       },
       async detach(request, signal) {
         await enter(signal);
-        const present = choose(request.target, request.which);
-        if (!present) return { detached: false };
-        if (present.owner !== caller.name && !request.force) {
-          throw new PodplugError("OWNED_BY_OTHER", `interface ${present.name} belongs to ${present.owner}`);
-        }
-        attached.delete(present.attachmentId);
-        emit({ kind: "detached", interface: present });
-        return { detached: true, interface: present };
+        return detach(request, caller);
       },
       async list(request, signal) {
         await enter(signal);
@@ -226,6 +276,12 @@ export function createFakeNode(
   return {
     apiFor,
     callers,
+    addTarget(target) {
+      present.add(describeTarget(target));
+    },
+    get attachments() {
+      return inSandbox(undefined);
+    },
     get watching() {
       return queues.size;
     },

@@ -1,5 +1,5 @@
 /**
- * Bundles the program into dist/, minified, with source maps:
+ * Bundles the program into dist/ (or the folder named), minified, with source maps:
  *
  * - `main.cjs`, all that talks to an agent;
  * - `agent.cjs`, the agent, apart from it because a call to the agent would
@@ -12,11 +12,11 @@
  */
 import { execFileSync } from "node:child_process";
 import { chmodSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { type BuildOptions, build, type Plugin } from "esbuild";
 
 const root = join(import.meta.dirname, "..");
-const dist = join(root, "dist");
+const dist = resolve(process.argv[2] ?? join(root, "dist"));
 
 const common: BuildOptions = {
   bundle: true,

@@ -1,5 +1,5 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { messageOf, PodplugError, type Reason, systemCodeOf } from "../domain/errors.ts";
+import { PodplugError, type Reason, systemCodeOf } from "../domain/errors.ts";
 import { abortError } from "../domain/signals.ts";
 import { podplugErrorOf } from "../wire/errors.ts";
 import type { ServerAddress } from "./server-address.ts";
@@ -28,7 +28,7 @@ export function createCallErrors(address: ServerAddress): CallErrors {
       if (ours !== undefined) return ours;
       for (const error of chain) {
         const code = systemCodeOf(error);
-        const explained = code === undefined ? undefined : explain(code, address, messageOf(error));
+        const explained = code === undefined ? undefined : explain(code, address, wordsOf(error));
         if (explained !== undefined)
           return new PodplugError(explained.reason, explained.message, { cause: thrown });
         if (code !== undefined) return lost(doing, thrown);
@@ -101,8 +101,9 @@ function explain(code: string, address: ServerAddress, message: string): Explana
     case "EPROTO":
       return unreachable(`what answers at ${at} doesn't speak TLS`);
   }
-  if (/^ERR_SSL_\w*ALERT/.test(code)) {
-    return { reason: "UNAUTHENTICATED", message: `${at} refused the TLS handshake: ${message}` };
+  // The other side's alerts about the certificate that was shown to it, or wasn't.
+  if (/^ERR_SSL_\w+_ALERT_\w*(CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED)/.test(code)) {
+    return { reason: "UNAUTHENTICATED", message: `${at} refused the client's certificate: ${message}` };
   }
   if (code.startsWith("ERR_SSL")) return unreachable(`TLS with ${at} failed: ${message}`);
   if (code.includes("CERT") || code.includes("SIGNATURE") || code.includes("ISSUER")) {
@@ -121,6 +122,11 @@ function foreign(address: ServerAddress, cause: unknown): PodplugError {
   return new PodplugError("UNREACHABLE", `what answers at ${address.text} isn't podplug, or is too old`, {
     cause,
   });
+}
+
+/** OpenSSL's own words without its file names and codes, where it has some. */
+function wordsOf(error: Error): string {
+  return "reason" in error && typeof error.reason === "string" ? error.reason : error.message;
 }
 
 function causesOf(thrown: unknown): Error[] {

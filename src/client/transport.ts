@@ -1,3 +1,4 @@
+import type { ClientHttp2Stream } from "node:http2";
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { type ConnectionOptions, createDialer } from "./connection.ts";
@@ -24,7 +25,7 @@ export function createTransport(
 ): ClosableTransport {
   // The agent refuses hosts that aren't its own, and a socket has none.
   const baseUrl = address.kind === "unix" ? "http://localhost" : address.origin;
-  const sessionManager = new Http2SessionManager(
+  const sessions = new Http2SessionManager(
     baseUrl,
     { pingIntervalMs, pingTimeoutMs },
     { createConnection: createDialer(address, options) },
@@ -37,12 +38,36 @@ export function createTransport(
   const transport = createConnectTransport({
     baseUrl,
     httpVersion: "2",
-    sessionManager,
+    sessionManager: withErrorsHeard(sessions),
     interceptors: [authenticate],
   });
   return {
     unary: transport.unary,
     stream: transport.stream,
-    close: () => sessionManager.abort(),
+    close: () => sessions.abort(),
+  };
+}
+
+type SessionProvider = Pick<Http2SessionManager, "authority" | "request" | "notifyResponseByteRead">;
+
+/**
+ * A session may emit a second error after the one that ended it (garbage in
+ * the place of HTTP/2 does that), when its manager no longer listens: nobody
+ * waits for it any more, but unheard it would end the process.
+ */
+function withErrorsHeard(sessions: Http2SessionManager): SessionProvider {
+  const heard = new WeakSet<NonNullable<ClientHttp2Stream["session"]>>();
+  return {
+    authority: sessions.authority,
+    async request(method, path, headers, options) {
+      const stream = await sessions.request(method, path, headers, options);
+      const { session } = stream;
+      if (session !== undefined && !heard.has(session)) {
+        heard.add(session);
+        session.on("error", () => {});
+      }
+      return stream;
+    },
+    notifyResponseByteRead: (stream) => sessions.notifyResponseByteRead(stream),
   };
 }

@@ -23,11 +23,24 @@ export interface RunOptions {
 }
 
 /** The program as a process of its own, from the sources. */
-export function startPodplug(
+export function startPodplug(args: readonly string[], options?: RunOptions): RunningPodplug {
+  return start(process.execPath, [mainFile, ...args], options);
+}
+
+/** The same on a terminal of its own, whose screen is what standard output gets. */
+export function startOnTerminal(args: readonly string[], options?: RunOptions): RunningPodplug {
+  const line = [process.execPath, mainFile, ...args].join(" ");
+  return start("script", ["-qec", line, "/dev/null"], options);
+}
+
+const mainFile = join(root, "src/main.ts");
+
+function start(
+  command: string,
   args: readonly string[],
   { env = {}, stdin = "" }: RunOptions = {},
 ): RunningPodplug {
-  const child = spawn(process.execPath, [join(root, "src/main.ts"), ...args], {
+  const child = spawn(command, args, {
     env: { PATH: process.env["PATH"], ...env },
     timeout: 25_000,
   });

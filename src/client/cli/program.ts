@@ -58,8 +58,8 @@ export function createProgram(options: CliOptions, finish: (exitCode: number) =>
     .configureOutput({
       writeOut: (text) => io.stdout.write(text),
       writeErr: (text) => io.stderr.write(text),
-      getOutHelpWidth: () => io.stdout.columns ?? 100,
-      getErrHelpWidth: () => io.stderr.columns ?? 100,
+      getOutHelpWidth: () => io.stdout.columns || 100,
+      getErrHelpWidth: () => io.stderr.columns || 100,
       getOutHasColors: () => io.stdout.isTTY === true && !io.env.noColor,
       getErrHasColors: () => io.stderr.isTTY === true && !io.env.noColor,
     });

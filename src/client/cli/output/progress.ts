@@ -22,8 +22,8 @@ export async function withProgress<T>(
   const tick = (): void => {
     const seconds = Math.round((clock.now().getTime() - startedMs) / 1000);
     const text = `${visible(doing)} … ${seconds} s`;
-    // A line that wraps can't be erased.
-    stderr.write(`${eraseLine}${text.slice(0, Math.max(0, (stderr.columns ?? 80) - 1))}`);
+    // A line that wraps can't be erased. A terminal that doesn't know its width says 0.
+    stderr.write(eraseLine + text.slice(0, (stderr.columns || 80) - 1));
     shown = true;
     timer = schedule();
   };

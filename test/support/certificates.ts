@@ -1,0 +1,88 @@
+import { generateKeyPairSync, type KeyObject, randomBytes, sign } from "node:crypto";
+import { isIP } from "node:net";
+
+export interface Certificate {
+  /** PEM. */
+  readonly cert: string;
+  readonly key: string;
+}
+
+interface Issuer extends Certificate {
+  readonly privateKey: KeyObject;
+  readonly name: string;
+}
+
+/** An authority for one test run; nothing that is secret lies in the tree. */
+export function createAuthority(name = "test authority"): Issuer & {
+  /** For a server of these DNS names and IP addresses, or a client of this name. */
+  issue(subject: string, names?: readonly string[]): Certificate;
+} {
+  const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
+  const pem = (key: KeyObject): string => key.export({ type: "pkcs8", format: "pem" }).toString();
+  const issuer = { privateKey, name };
+  return {
+    ...issuer,
+    cert: certificate({ subject: name, publicKey, issuer, extensions: [basicConstraints] }),
+    key: pem(privateKey),
+    issue(subject, names = []) {
+      const own = generateKeyPairSync("ec", { namedCurve: "P-256" });
+      const extensions = names.length === 0 ? [] : [subjectAltName(names)];
+      return {
+        cert: certificate({ subject, publicKey: own.publicKey, issuer, extensions }),
+        key: pem(own.privateKey),
+      };
+    },
+  };
+}
+
+// X.509 (RFC 5280) in DER, as far as TLS needs it.
+
+const der = (tag: number, ...parts: Uint8Array[]): Buffer => {
+  const body = Buffer.concat(parts);
+  const { length } = body;
+  const size =
+    length < 0x80 ? [length] : length < 0x100 ? [0x81, length] : [0x82, length >> 8, length & 0xff];
+  return Buffer.concat([Buffer.from([tag, ...size]), body]);
+};
+const sequence = (...parts: Uint8Array[]): Buffer => der(0x30, ...parts);
+const oid = (hex: string): Buffer => der(0x06, Buffer.from(hex, "hex"));
+const utcTime = (date: Date): Buffer =>
+  der(0x17, Buffer.from(`${date.toISOString().replaceAll(/[-:T]/g, "").slice(2, 14)}Z`));
+const distinguishedName = (commonName: string): Buffer =>
+  sequence(der(0x31, sequence(oid("550403"), der(0x0c, Buffer.from(commonName)))));
+const ecdsaWithSha256 = sequence(oid("2a8648ce3d040302"));
+const extension = (id: string, value: Uint8Array): Buffer => sequence(oid(id), der(0x04, value));
+/** CA: true. */
+const basicConstraints = extension("551d13", sequence(der(0x01, Buffer.from([0xff]))));
+
+function subjectAltName(names: readonly string[]): Buffer {
+  const general = names.map((name) =>
+    isIP(name) === 4 ? der(0x87, Buffer.from(name.split(".").map(Number))) : der(0x82, Buffer.from(name)),
+  );
+  return extension("551d11", sequence(...general));
+}
+
+function certificate(options: {
+  readonly subject: string;
+  readonly publicKey: KeyObject;
+  readonly issuer: { readonly name: string; readonly privateKey: KeyObject };
+  readonly extensions: readonly Uint8Array[];
+}): string {
+  const dayMs = 86_400_000;
+  const serial = randomBytes(8);
+  serial[0] = 0x01;
+  const body = sequence(
+    der(0xa0, der(0x02, Buffer.from([2]))),
+    der(0x02, serial),
+    ecdsaWithSha256,
+    distinguishedName(options.issuer.name),
+    sequence(utcTime(new Date(Date.now() - dayMs)), utcTime(new Date(Date.now() + dayMs))),
+    distinguishedName(options.subject),
+    options.publicKey.export({ type: "spki", format: "der" }),
+    ...(options.extensions.length === 0 ? [] : [der(0xa3, sequence(...options.extensions))]),
+  );
+  const signature = sign("sha256", body, options.issuer.privateKey);
+  const whole = sequence(body, ecdsaWithSha256, der(0x03, Buffer.from([0]), signature));
+  const lines = whole.toString("base64").match(/.{1,64}/g) ?? [];
+  return `-----BEGIN CERTIFICATE-----\n${lines.join("\n")}\n-----END CERTIFICATE-----\n`;
+}

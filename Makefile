@@ -12,8 +12,8 @@ export PATH := $(CURDIR)/toolchain/node_modules/.bin:$(CURDIR)/node_modules/.bin
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
 
-setup: ## install what all commands need: Debian packages (as root), Node.js, npm packages
-	@scripts/setup.sh demo test check bench
+setup: ## install what demo, test and check need: Debian packages (as root), Node.js, npm packages
+	@scripts/setup.sh demo test check
 
 demo: ## plug two networks into a namespace that stands for a pod, and unplug them
 	@scripts/setup.sh demo
@@ -30,7 +30,7 @@ check: ## types, lint, format, generated code, imports, docs, unused code, shell
 
 bench: ## attach and detach against the bare plugins: medians, p99, throughput
 	@scripts/setup.sh bench
-	@test/sandbox.sh node test/bench/run.ts
+	@test/sandbox.sh node test/bench/bench.ts
 
 build: ## bundle the program into dist/
 	@scripts/setup.sh

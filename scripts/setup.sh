@@ -63,7 +63,14 @@ for purpose; do
       need curl curl
       need_plugins
       ;;
-    test | bench)
+    bench)
+      need iproute2 ip
+      need util-linux unshare
+      need gcc cc
+      [ -e /usr/include/stdio.h ] || missing="$missing libc6-dev"
+      need_plugins
+      ;;
+    test)
       need iproute2 ip
       need util-linux unshare nsenter
       need iputils-ping ping

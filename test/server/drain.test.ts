@@ -1,8 +1,13 @@
 import { existsSync } from "node:fs";
+import { create } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
 import { describe, expect, test } from "vitest";
 import { Health } from "../../gen/grpc/health/v1/health_pb.ts";
+import {
+  ServerReflection,
+  ServerReflectionRequestSchema,
+} from "../../gen/grpc/reflection/v1/reflection_pb.ts";
 import { NodeService } from "../../gen/podplug/v1/node_pb.ts";
 import { podplugErrorOf } from "../../src/wire/errors.ts";
 import { eventually } from "./eventually.ts";
@@ -101,6 +106,22 @@ describe("a server that closes", () => {
     await server.close(patientMs);
     expect(await watching).toMatchObject({ reason: "AGENT_STOPPING" });
     expect(statuses).toEqual([1, 2]);
+  });
+
+  test("doesn't wait for a client that keeps its reflection stream", async () => {
+    const { server, port } = await startTestServer();
+    const stream = createGrpcClient(`127.0.0.1:${port}`).bidi(ServerReflection.method.serverReflectionInfo);
+    const answers: unknown[] = [];
+    const { promise: ended, resolve } = Promise.withResolvers<void>();
+    stream.on("data", (answer) => answers.push(answer)).on("error", () => resolve());
+    stream.on("end", resolve);
+    const messageRequest = { case: "listServices", value: "" } as const;
+    stream.write(create(ServerReflectionRequestSchema, { messageRequest }));
+    await eventually(() => answers.length === 1, "the answer comes");
+    const begun = performance.now();
+    await server.close(patientMs);
+    expect(performance.now() - begun).toBeLessThan(patientMs / 2);
+    await ended;
   });
 
   test("can be closed twice, and answers both alike", async () => {

@@ -1,7 +1,8 @@
+import { connect as connectHttp2 } from "node:http2";
 import { createConnection } from "node:net";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { FailureSchema, NodeService } from "../../gen/podplug/v1/node_pb.ts";
 import { PodplugError } from "../../src/domain/errors.ts";
 import { connectErrorOf, podplugErrorOf } from "../../src/wire/errors.ts";
@@ -240,6 +241,38 @@ describe("a web page", () => {
       const raw = openRaw(port);
       raw.socket.write(
         `POST ${methodPath("GetNodeInfo")} HTTP/1.1\r\nhost: ${host}\r\n` +
+          "content-type: application/json\r\ncontent-length: 2\r\n\r\n{}",
+      );
+      await eventually(() => raw.received().includes("fake-node"), "the call is answered");
+    },
+  );
+
+  test("can't call under another name in HTTP/2, either", async () => {
+    const { url, node } = await startTestServer();
+    const session = connectHttp2(url);
+    onTestFinished(() => session.destroy());
+    for (const headers of [{ ":authority": "evil.example" }, { host: "evil.example" }, { origin: "null" }]) {
+      const path = {
+        ":method": "POST",
+        ":path": methodPath("GetNodeInfo"),
+        "content-type": "application/json",
+      };
+      const stream = session.request({ ...path, ...headers });
+      const { promise, resolve } = Promise.withResolvers<unknown>();
+      stream.once("response", (answer) => resolve(answer[":status"])).end("{}");
+      expect(await promise).toBe(403);
+      stream.close();
+    }
+    expect(node.callers).toEqual([]);
+  });
+
+  test.each(["evil.example", "%2Frun%2Fpodplug.sock", "/run/podplug.sock", "[", ""])(
+    "is nothing that a Unix socket knows, whatever the authority %j says",
+    async (host) => {
+      const { socketPath } = await startTestServer();
+      const raw = openRaw(socketPath);
+      raw.socket.write(
+        `POST ${methodPath("GetNodeInfo")} HTTP/1.1\r\nhost: ${host}\r\norigin: x\r\n` +
           "content-type: application/json\r\ncontent-length: 2\r\n\r\n{}",
       );
       await eventually(() => raw.received().includes("fake-node"), "the call is answered");

@@ -221,12 +221,14 @@ describe("a stream is cut", () => {
   }
 });
 
+const impatient = { headersTimeoutMs: 50, requestTimeoutMs: 50, idleTimeoutMs: 50, stallTimeoutMs: 50 };
+
 describe("a session", () => {
   test("with an open stream stays as long as its peer answers pings", async () => {
     const { url, node } = await startTestServer({
+      ...impatient,
       pingIntervalMs: 20,
-      pingTimeoutMs: 2000,
-      idleTimeoutMs: 20,
+      pingTimeoutMs: 5000,
     });
     const session = connectHttp2(url);
     onTestFinished(() => session.destroy());
@@ -241,9 +243,26 @@ describe("a session", () => {
       te: "trailers",
     });
     stream.resume().end(emptyMessage);
-    await eventually(() => pings >= 5, "several pings come");
+    await eventually(() => pings >= 20, "many pings come");
     expect(node.watching).toBe(1);
     expect(session.closed).toBe(false);
+  });
+
+  test("of HTTP/1.1 with an open stream stays, too", async () => {
+    const { port, node } = await startTestServer(impatient);
+    const raw = openRaw(port);
+    const envelope = Buffer.from([0, 0, 0, 0, 2, ...Buffer.from("{}")]);
+    raw.socket.write(
+      `POST ${methodPath("WatchInterfaces")} HTTP/1.1\r\nhost: localhost\r\n` +
+        `content-type: application/connect+json\r\ncontent-length: ${envelope.length}\r\n\r\n`,
+    );
+    raw.socket.write(envelope);
+    await eventually(() => raw.received().includes("KIND_SYNCED"), "the watch begins");
+    const other = openRaw(port);
+    other.socket.write("POST / HTTP/1.1\r\nhost: localhost\r\nx-slow: ");
+    await isCut(other);
+    expect(raw.isClosed()).toBe(false);
+    expect(node.watching).toBe(1);
   });
 
   test("has no more streams than allowed", async () => {

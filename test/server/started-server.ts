@@ -62,8 +62,9 @@ export interface RawConnection {
   readonly isClosed: () => boolean;
 }
 
-export function openRaw(port: number, options: { allowHalfOpen?: boolean } = {}): RawConnection {
-  const socket = connect({ port, host: "127.0.0.1", ...options });
+/** To a port of loopback, or to a Unix socket's path. */
+export function openRaw(where: number | string): RawConnection {
+  const socket = typeof where === "string" ? connect(where) : connect(where, "127.0.0.1");
   let received = "";
   let closed = false;
   socket.setEncoding("latin1");

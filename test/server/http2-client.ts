@@ -25,7 +25,7 @@ export const preface = Buffer.concat([
 ]);
 
 /** Literal headers without indexing or Huffman coding (RFC 7541, section 6.2.2). */
-export function headerBlock(headers: readonly (readonly [string, string])[]): Buffer {
+function headerBlock(headers: readonly (readonly [string, string])[]): Buffer {
   const literal = (text: string): Buffer => Buffer.concat([Buffer.from([text.length]), Buffer.from(text)]);
   return Buffer.concat(headers.flatMap(([name, value]) => [Buffer.from([0]), literal(name), literal(value)]));
 }

@@ -1,4 +1,4 @@
-import { chmod, lstat, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { chmod, chown, lstat, mkdir, readdir, readFile, symlink, writeFile } from "node:fs/promises";
 import { createServer, Socket } from "node:net";
 import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
@@ -28,6 +28,17 @@ async function answersOn(path: string): Promise<boolean> {
   return answer.nodeName === "fake-node";
 }
 
+/** Another group than ours where we may give files away, else our own. */
+async function groupToGive(): Promise<number> {
+  const file = join(await makeDirectory(), "file");
+  await writeFile(file, "");
+  const nogroup = 65_534;
+  return await chown(file, -1, nogroup).then(
+    () => nogroup,
+    () => process.getgid?.() ?? 0,
+  );
+}
+
 const unusable = (words: string) =>
   expect.objectContaining({ reason: "INVALID_CONFIGURATION", message: expect.stringContaining(words) });
 
@@ -41,13 +52,14 @@ describe("the Unix socket", () => {
   });
 
   test("has the group that was asked for, by name or number", async () => {
-    const gid = process.getgid?.() ?? 0;
+    const gid = await groupToGive();
     const groups = (await readFile("/etc/group", "utf8")).split("\n").map((line) => line.split(":"));
     const name = groups.find(([, , number]) => number === `${gid}`)?.[0];
     for (const group of [`${gid}`, ...(name ? [name] : [])]) {
       const path = join(await makeDirectory(), "p.sock");
       await start({ socket: { path, mode: 0o660, group } });
-      expect((await lstat(path)).gid).toBe(gid);
+      const stat = await lstat(path);
+      expect({ gid: stat.gid, mode: stat.mode & 0o7777 }).toEqual({ gid, mode: 0o660 });
     }
   });
 

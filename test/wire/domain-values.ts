@@ -27,7 +27,7 @@ const jsonObject: Arbitrary<JsonObject> = fc
   )
   .map((value) => JSON.parse(JSON.stringify(value)));
 
-export const podRef: Arbitrary<PodRef> = fc.record(
+const podRef: Arbitrary<PodRef> = fc.record(
   { namespace: word, name: word, uid: word },
   { requiredKeys: ["namespace", "name"] },
 );
@@ -38,7 +38,7 @@ export const target: Arbitrary<Target> = fc.oneof(
   fc.record({ kind: fc.constant("netns" as const), netns: word }),
 );
 
-export const selection: Arbitrary<NetworkSelection> = fc.record(
+const selection: Arbitrary<NetworkSelection> = fc.record(
   {
     name: word,
     namespace: word,
@@ -67,7 +67,7 @@ export const selection: Arbitrary<NetworkSelection> = fc.record(
   { requiredKeys: [] },
 );
 
-export const failure: Arbitrary<Failure> = fc.record(
+const failure: Arbitrary<Failure> = fc.record(
   {
     reason: word,
     message: text,

@@ -4,12 +4,13 @@ import packageJson from "../package.json" with { type: "json" };
 import { createEngine } from "./attachments/engine.ts";
 import { createFileJournal } from "./attachments/file-journal.ts";
 import { createFileSteps, type FileSteps } from "./attachments/file-steps.ts";
+import { createChildExec } from "./cni/child-exec.ts";
 import { createCni } from "./cni/cni.ts";
 import { createContainedExec } from "./cni/contained-exec.ts";
 import type { ExecPlugin } from "./cni/exec-plugin.ts";
+import { createFastestStart } from "./cni/posix-child.ts";
 import { endProcesses, type MarkedProcess } from "./cni/processes.ts";
 import { agentMarkerPrefix } from "./cni/run-marker.ts";
-import { createSpawnExec } from "./cni/spawn-plugin.ts";
 import type { Config } from "./config.ts";
 import { parseConfig, refuseUnbuilt } from "./config.ts";
 import { systemClock } from "./domain/clock.ts";
@@ -61,7 +62,10 @@ export async function startAgent({
   await using cleanup = new AsyncDisposableStack();
   const { stateDir } = config;
   const agentId = await claimStateDir(stateDir, cleanup);
-  const { steps, exec } = parts({ steps: createFileSteps(), exec: createSpawnExec({ clock: systemClock }) });
+  const { steps, exec } = parts({
+    steps: createFileSteps(),
+    exec: createChildExec({ start: await createFastestStart(log), clock: systemClock }),
+  });
 
   const interfaces = cleanup.use(await createNetlinkInterfaceReader());
   const cni = createCni({

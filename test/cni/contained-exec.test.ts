@@ -1,10 +1,11 @@
 import { open } from "node:fs/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { createChildExec } from "../../src/cni/child-exec.ts";
 import { createContainedExec } from "../../src/cni/contained-exec.ts";
 import type { ExecPlugin, PluginRun } from "../../src/cni/exec-plugin.ts";
+import { startNodeChild } from "../../src/cni/node-child.ts";
 import { findMarkedProcesses } from "../../src/cni/processes.ts";
 import { agentMarkerPrefix } from "../../src/cni/run-marker.ts";
-import { createSpawnExec } from "../../src/cni/spawn-plugin.ts";
 import { type Clock, systemClock } from "../../src/domain/clock.ts";
 import { silentLogger as log } from "../../src/domain/log.ts";
 import {
@@ -31,8 +32,10 @@ afterEach(async () => {
   await plugins[Symbol.asyncDispose]();
 });
 
-const contained = (clock: Clock = systemClock, exec: ExecPlugin = createSpawnExec({ clock: systemClock })) =>
-  createContainedExec({ exec, agentId, clock, log });
+const contained = (
+  clock: Clock = systemClock,
+  exec: ExecPlugin = createChildExec({ start: startNodeChild, clock: systemClock }),
+) => createContainedExec({ exec, agentId, clock, log });
 const left = () => findMarkedProcesses(agentMarkerPrefix(agentId));
 const run = (type: string): PluginRun => ({
   path: `${plugins.path}/${type}`,

@@ -1,7 +1,8 @@
+import { createChildExec } from "../../src/cni/child-exec.ts";
 import { type Cni, createCni } from "../../src/cni/cni.ts";
 import { createContainedExec } from "../../src/cni/contained-exec.ts";
 import type { ExecPlugin } from "../../src/cni/exec-plugin.ts";
-import { createSpawnExec } from "../../src/cni/spawn-plugin.ts";
+import { startNodeChild } from "../../src/cni/node-child.ts";
 import { type Clock, systemClock } from "../../src/domain/clock.ts";
 import { PodplugError } from "../../src/domain/errors.ts";
 import { type Logger, silentLogger } from "../../src/domain/log.ts";
@@ -14,7 +15,12 @@ export const pluginEnv = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin" };
 
 function makeExec(log: Logger = silentLogger): ExecPlugin {
   const clock = systemClock;
-  return createContainedExec({ exec: createSpawnExec({ clock }), agentId: "test", clock, log });
+  return createContainedExec({
+    exec: createChildExec({ start: startNodeChild, clock }),
+    agentId: "test",
+    clock,
+    log,
+  });
 }
 
 export function makeCni(binDirs: readonly string[], log: Logger = silentLogger): Cni {

@@ -13,6 +13,8 @@
 import { execFileSync } from "node:child_process";
 import { chmodSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { type BuildOptions, build, type Plugin } from "esbuild";
 
 const root = join(import.meta.dirname, "..");
@@ -33,9 +35,30 @@ const common: BuildOptions = {
 const agentApart: Plugin = {
   name: "agent-apart",
   setup({ onResolve }) {
-    onResolve({ filter: /\/agent\.ts$/, namespace: "file" }, ({ kind }) =>
+    onResolve({ filter: /\/agent\.ts$/ }, ({ kind }) =>
       kind === "dynamic-import" ? { path: "./agent.cjs", external: true } : undefined,
     );
+  },
+};
+
+/**
+ * Only the server checks requests by the rules in their descriptors. A client
+ * needs no more of the rules' own descriptor than its name, and reading all of
+ * it is a tenth of the time that a call takes.
+ */
+const rulesLeftOut: Plugin = {
+  name: "rules-left-out",
+  setup({ onLoad }) {
+    const file = create(FileDescriptorProtoSchema, {
+      name: "buf/validate/validate.proto",
+      package: "buf.validate",
+    });
+    const descriptor = Buffer.from(toBinary(FileDescriptorProtoSchema, file)).toString("base64");
+    onLoad({ filter: /\/gen\/buf\/validate\/validate_pb\.js$/ }, () => ({
+      contents: `import { fileDesc } from "@bufbuild/protobuf/codegenv2";
+        export const file_buf_validate_validate = fileDesc(${JSON.stringify(descriptor)});`,
+      resolveDir: root,
+    }));
   },
 };
 
@@ -45,13 +68,14 @@ require("./main.cjs");
 `;
 
 rmSync(dist, { recursive: true, force: true });
-// main.cjs last: bin/podplug compares its age with that of the sources.
 await build({ ...common, entryPoints: [join(root, "src/agent.ts")], outfile: join(dist, "agent.cjs") });
+// main.cjs last: bin/podplug compares its age with that of the sources.
 await build({
   ...common,
   entryPoints: [join(root, "src/main.ts")],
   outfile: join(dist, "main.cjs"),
-  plugins: [agentApart],
+  inject: [join(root, "scripts/light-headers.ts")],
+  plugins: [agentApart, rulesLeftOut],
 });
 writeFileSync(join(dist, "podplug.cjs"), loader);
 

@@ -8,7 +8,7 @@ export interface Screen extends TextSink {
   readonly text: string;
 }
 
-export function createScreen(terminal?: { readonly columns: number }): Screen {
+function createScreen(terminal?: { readonly columns: number }): Screen {
   let all = "";
   return {
     isTTY: terminal !== undefined,

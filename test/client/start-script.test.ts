@@ -1,6 +1,7 @@
 import { copyFileSync, mkdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { eventually } from "../server/eventually.ts";
 import { makeDirectory, run, startTestServer } from "../server/started-server.ts";
 import { root } from "./cli-process.ts";
 
@@ -124,20 +125,34 @@ describe("bin/podplug", () => {
 });
 
 test("the bundle works wherever it is moved to, with no packages beside it", async () => {
-  const { socketPath, directory } = await startTestServer();
+  const { socketPath, directory, node, server: agent } = await startTestServer();
   const built = await run(process.execPath, [join(root, "scripts/build.ts"), join(directory, "built")], root);
   expect({ code: built.code, stderr: built.stderr }).toEqual({ code: 0, stderr: "" });
   await run("mv", [join(directory, "built"), join(directory, "moved")], directory);
-  const list = await run(
-    process.execPath,
-    [join(directory, "moved/podplug.cjs"), "list", "--server", `unix://${socketPath}`, "-o", "yaml"],
-    directory,
+  const bundle = join(directory, "moved/podplug.cjs");
+  const server = ["--server", `unix://${socketPath}`];
+  const podplug = (...args: string[]) => run(process.execPath, [bundle, ...args], directory);
+
+  const attached = await podplug("attach", "demo/web", "net-a", "-o", "yaml", ...server);
+  expect({ code: attached.code, stderr: attached.stderr }).toEqual({ code: 0, stderr: "" });
+  expect((await podplug("list", "-A", ...server)).stdout).toContain("demo/net-a");
+  // An error's detail comes in a header or a trailer.
+  const refused = await podplug(
+    "attach",
+    "demo/web",
+    "net-b",
+    "--interface",
+    "net1",
+    "-o",
+    "json",
+    ...server,
   );
-  expect(list).toEqual({ code: 0, stdout: "{}\n", stderr: "" });
-  const agent = await run(
-    process.execPath,
-    [join(directory, "moved/podplug.cjs"), "agent", "--config", "/nonexistent"],
-    directory,
-  );
-  expect(agent.code).toBe(2);
+  expect(refused.code).toBe(1);
+  expect(JSON.parse(refused.stderr)).toMatchObject({ error: { reason: "INTERFACE_IN_USE" } });
+  expect((await podplug("attach", "demo/web", "net-a", "--key", "x".repeat(300), ...server)).code).toBe(2);
+  const watching = podplug("watch", "-A", "-o", "json", ...server);
+  await eventually(() => node.watching === 1, "the watcher has come");
+  await agent.close(5000);
+  expect(await watching).toMatchObject({ code: 5, stdout: expect.stringContaining("KIND_SYNCED") as string });
+  expect((await podplug("agent", "--config", "/nonexistent")).code).toBe(2);
 });

@@ -54,7 +54,7 @@ export function isInScope(one: PodInterface, { namespace }: Scope): boolean {
   return namespace === undefined || one.pod?.namespace === namespace;
 }
 
-export function describeScope({ target, namespace }: Scope): string {
+function describeScope({ target, namespace }: Scope): string {
   if (target !== undefined) return describeTarget(target);
   return namespace === undefined ? "any pod of the node" : `namespace ${namespace}`;
 }

@@ -3,7 +3,7 @@ import type { PodInterface } from "../../../domain/node-api.ts";
 import { readOption, readTypedLine, type TypedLine, takesValue } from "./command-line.ts";
 
 /** Tells the shell's script to complete file names by itself. */
-export const filesMarker = ":files";
+const filesMarker = ":files";
 
 /** What the node has now, asked for with the connection options typed so far; empty when it can't be had. */
 export type NodeLookup = (values: ReadonlyMap<string, string>) => Promise<readonly PodInterface[]>;

@@ -2,7 +2,7 @@ import type { Clock } from "../domain/clock.ts";
 import { failureOf, PodplugError } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
 import type { CniAttachment, Executor } from "../executor/contract.ts";
-import type { InterfaceReader } from "../interfaces/contract.ts";
+import type { InterfaceReader, KernelInterface } from "../interfaces/contract.ts";
 import type { Gate } from "./gate.ts";
 import type { AttachmentRecord, RecordedChain } from "./journal.ts";
 import type { Namespaces } from "./namespaces.ts";
@@ -14,11 +14,17 @@ export interface Applier {
    * first plugin starts. When anything fails, what was begun is undone and the
    * first failure is thrown; a record whose undoing failed stays as `failed`.
    */
-  attach(intent: AttachmentRecord): Promise<AttachmentRecord>;
+  attach(intent: AttachmentRecord): Promise<Attached>;
   /** DEL from the record alone; the record goes only when that succeeded. */
   detach(record: AttachmentRecord): Promise<void>;
   /** Takes back what an interrupted or failed ADD may have left, the record included. */
   undo(record: AttachmentRecord): Promise<void>;
+}
+
+export interface Attached {
+  readonly record: AttachmentRecord;
+  /** None is whole too: vfio, vhost-user and memif have no kernel interface. */
+  readonly link: KernelInterface | undefined;
 }
 
 export interface ApplierOptions {
@@ -39,21 +45,22 @@ export function createApplier(options: ApplierOptions): Applier {
   // Not the caller's signal: a chain that started must end well even when its caller left.
   const deadline = (): AbortSignal => AbortSignal.timeout(timeoutMs);
 
-  async function attach(intent: AttachmentRecord): Promise<AttachmentRecord> {
+  async function attach(intent: AttachmentRecord): Promise<Attached> {
     await book.write(intent);
     try {
       if (intent.replaces) await del(intent, intent.replaces);
       const result = await gate.shared(() => executor.add(cniOf(intent), deadline()));
-      const attached = {
+      const links = await interfaces.list(intent.sandbox, deadline());
+      const link = links.find((each) => each.name === intent.ifName);
+      const record: AttachmentRecord = {
         ...intent,
         state: "attached",
         replaces: undefined,
         attachedAt: clock.now(),
-      } as const;
-      const chain = { ...intent.chain, result, ifIndex: await indexOf(intent) };
-      const record: AttachmentRecord = { ...attached, chain };
+        chain: { ...intent.chain, result, ifIndex: link?.index },
+      };
       await book.write(record);
-      return record;
+      return { record, link };
     } catch (error) {
       await undo({ ...intent, failure: failureOf(error) }).catch((undoError: unknown) => {
         log.error(
@@ -63,12 +70,6 @@ export function createApplier(options: ApplierOptions): Applier {
       });
       throw error;
     }
-  }
-
-  async function indexOf(record: AttachmentRecord): Promise<number | undefined> {
-    const links = await interfaces.list(record.sandbox.netnsPath, deadline());
-    // None is whole too: vfio, vhost-user and memif have no kernel interface.
-    return links.find((link) => link.name === record.ifName)?.index;
   }
 
   async function detach(record: AttachmentRecord): Promise<void> {
@@ -102,7 +103,7 @@ export function createApplier(options: ApplierOptions): Applier {
     const netnsPath = await namespaces.livePath(record.sandbox, deadline());
     await gate.shared(() => executor.del({ ...cniOf(record, chain), netnsPath }, chain.result, deadline()));
     if (netnsPath === undefined || chain.ifIndex === undefined) return;
-    const links = await interfaces.list(netnsPath, deadline());
+    const links = await interfaces.list({ netnsPath }, deadline());
     const left = links.find((link) => link.index === chain.ifIndex);
     if (left) {
       throw new PodplugError(

@@ -4,7 +4,6 @@ import { isReservedOwner } from "../domain/attachment.ts";
 import { failureOf, PodplugError } from "../domain/errors.ts";
 import type { AttachAnswer, AttachRequest, PodInterface } from "../domain/node-api.ts";
 import { normalizeSelection } from "../domain/selection.ts";
-import { neverAborted } from "../domain/signals.ts";
 import type { Sandbox } from "../sandbox/contract.ts";
 import { factsOf } from "./apply.ts";
 import type { EngineCore } from "./core.ts";
@@ -25,7 +24,7 @@ type ClearPlan = Exclude<Plan, { step: "clean" }>;
 
 /** The engine's AttachNetwork: find the sandbox, and in its lane plan, prepare, apply. */
 export function createAttach(core: EngineCore) {
-  const { networks, executor, interfaces, sandboxes, book, lanes, feed, namespaces, applier, log } = core;
+  const { networks, executor, interfaces, sandboxes, book, lanes, feed, applier, log } = core;
 
   return async (caller: Caller, request: AttachRequest, signal: AbortSignal): Promise<AttachAnswer> => {
     const owner = request.owner || caller.name;
@@ -47,7 +46,7 @@ export function createAttach(core: EngineCore) {
     const { request, wish, sandbox } = work;
     const validateOnly = request.validateOnly ?? false;
     const plan = await planNow(wish, sandbox, validateOnly, signal);
-    if (plan.step === "exists") return { interface: await lookAt(plan.record), created: false };
+    if (plan.step === "exists") return { interface: await lookAt(plan.record, signal), created: false };
     const intent = await intend(work, plan, signal);
     if (validateOnly) {
       const planned = viewOf(sandbox, undefined, intent);
@@ -60,7 +59,8 @@ export function createAttach(core: EngineCore) {
 
   async function carryOut(intent: AttachmentRecord): Promise<AttachAnswer> {
     try {
-      const view = await lookAt(await applier.attach(intent));
+      const { record, link } = await applier.attach(intent);
+      const view = viewOf(record.sandbox, link, record);
       feed.publish({ kind: intent.replaces ? "changed" : "attached", interface: view });
       log.info(factsOf(intent), "attached");
       return { interface: view, created: true };
@@ -79,7 +79,7 @@ export function createAttach(core: EngineCore) {
     validateOnly: boolean,
     signal: AbortSignal,
   ): Promise<ClearPlan> {
-    const links = await namespaces.linksOf(sandbox, signal);
+    const links = await interfaces.list(sandbox, signal);
     const plan = planAttach(wish, { records: book.ofSandbox(sandbox.id), links }, core.ifNaming);
     if (plan.step !== "clean") return plan;
     const pending = `an earlier attachment of ${plan.record.ifName} is still to be cleaned up`;
@@ -119,8 +119,8 @@ export function createAttach(core: EngineCore) {
     };
   }
 
-  async function lookAt(record: AttachmentRecord): Promise<PodInterface> {
-    const links = await interfaces.list(record.sandbox.netnsPath, neverAborted);
+  async function lookAt(record: AttachmentRecord, signal: AbortSignal): Promise<PodInterface> {
+    const links = await interfaces.list(record.sandbox, signal);
     const link = links.find((each) => each.index === record.chain.ifIndex);
     return viewOf(record.sandbox, link, record);
   }

@@ -13,7 +13,7 @@ import { viewOf } from "./view.ts";
 
 /** The engine's DetachNetwork: DEL from the record alone, whatever became of the target and the definition. */
 export function createDetach(core: EngineCore) {
-  const { sandboxes, book, lanes, feed, namespaces, applier, log } = core;
+  const { interfaces, sandboxes, book, lanes, feed, applier, log } = core;
 
   return async (caller: Caller, request: DetachRequest, signal: AbortSignal): Promise<DetachAnswer> => {
     const sandboxId = await sandboxIdOf(request, signal);
@@ -70,7 +70,7 @@ export function createDetach(core: EngineCore) {
   /** An interface that is there without being an attachment must not look as if it had been detached. */
   async function refuseUndetachable({ target, which }: DetachRequest, signal: AbortSignal): Promise<void> {
     if (!target || which.by !== "interface") return;
-    const links = await namespaces.linksOf(await sandboxes.locate(target, signal), signal);
+    const links = await interfaces.list(await sandboxes.locate(target, signal), signal);
     if (which.interface === "lo" || links.some((link) => link.name === which.interface)) {
       throw new PodplugError(
         "NOT_DETACHABLE",

@@ -9,7 +9,7 @@ import { drift, joinInterfaces } from "./view.ts";
 
 /** What the engine answers without changing anything: list, watch and check. */
 export function createLook(core: EngineCore) {
-  const { executor, sandboxes, book, lanes, gate, feed, namespaces } = core;
+  const { executor, interfaces, sandboxes, book, lanes, gate, feed } = core;
 
   async function list({ target }: ListRequest, signal: AbortSignal): Promise<readonly PodInterface[]> {
     if (target) return await listOne(await sandboxes.locate(target, signal), signal);
@@ -28,7 +28,7 @@ export function createLook(core: EngineCore) {
   }
 
   async function listOne(sandbox: Sandbox, signal: AbortSignal): Promise<readonly PodInterface[]> {
-    const links = await namespaces.linksOf(sandbox, signal);
+    const links = await interfaces.list(sandbox, signal);
     return joinInterfaces(sandbox, links, book.ofSandbox(sandbox.id));
   }
 
@@ -79,7 +79,7 @@ export function createLook(core: EngineCore) {
     if (record.state !== "attached" || !result) {
       throw new PodplugError("CLEANUP_PENDING", `${record.ifName} is ${record.state}`);
     }
-    const links = await namespaces.linksOf(sandbox, signal);
+    const links = await interfaces.list(sandbox, signal);
     const failure = drift(
       links.find((link) => link.index === ifIndex),
       record,

@@ -1,12 +1,10 @@
 import { PodplugError } from "../domain/errors.ts";
-import type { InterfaceReader, KernelInterface } from "../interfaces/contract.ts";
+import type { InterfaceReader } from "../interfaces/contract.ts";
 import { isSameNetns } from "../interfaces/contract.ts";
 import type { Sandbox, SandboxLocator } from "../sandbox/contract.ts";
 
 /** The namespaces of sandboxes, told apart by identity: paths and PIDs are recycled. */
 export interface Namespaces {
-  /** The kernel's interfaces in a sandbox; SANDBOX_NOT_READY when its path leads elsewhere by now. */
-  linksOf(sandbox: Sandbox, signal: AbortSignal): Promise<readonly KernelInterface[]>;
   /** Where the sandbox's own namespace can be entered now; undefined when it is gone. */
   livePath(sandbox: Sandbox, signal: AbortSignal): Promise<string | undefined>;
 }
@@ -22,16 +20,6 @@ export function createNamespaces(interfaces: InterfaceReader, sandboxes: Sandbox
   }
 
   return {
-    async linksOf(sandbox, signal) {
-      if (!(await leadsHome(sandbox, signal))) {
-        throw new PodplugError(
-          "SANDBOX_NOT_READY",
-          `namespace ${sandbox.netnsPath} is gone or became another one`,
-        );
-      }
-      return await interfaces.list(sandbox.netnsPath, signal);
-    },
-
     async livePath(sandbox, signal) {
       if (await leadsHome(sandbox, signal)) return sandbox.netnsPath;
       // The namespace of a process that ended may live on under a name.

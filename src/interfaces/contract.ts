@@ -23,6 +23,12 @@ export interface KernelInterface {
   readonly ips: readonly string[];
 }
 
+/** Where a namespace lies and, when it is known, which one must be there. */
+export interface NetnsPlace {
+  readonly netnsPath: string;
+  readonly netns?: NetnsIdentity | undefined;
+}
+
 /**
  * Looks into network namespaces without entering them for longer than a
  * system call. Failures are PodplugErrors: TARGET_NOT_FOUND when the path
@@ -30,8 +36,8 @@ export interface KernelInterface {
  */
 export interface InterfaceReader {
   identify(netnsPath: string, signal: AbortSignal): Promise<NetnsIdentity>;
-  /** Every interface but `lo`, by ascending index. */
-  list(netnsPath: string, signal: AbortSignal): Promise<readonly KernelInterface[]>;
+  /** Every interface but `lo`, by ascending index. SANDBOX_NOT_READY when the path leads to another namespace by now. */
+  list(place: NetnsPlace, signal: AbortSignal): Promise<readonly KernelInterface[]>;
 }
 
 export function isSameNetns(a: NetnsIdentity, b: NetnsIdentity): boolean {

@@ -1,6 +1,7 @@
 import { closeSync, openSync, readFileSync } from "node:fs";
+import { PodplugError } from "../domain/errors.ts";
 import { abortError, unlessAborted } from "../domain/signals.ts";
-import type { InterfaceReader, KernelInterface } from "./contract.ts";
+import { type InterfaceReader, isSameNetns, type KernelInterface } from "./contract.ts";
 import { dumpBufferLength, readDump } from "./dump.ts";
 import { loadLibc } from "./libc.ts";
 import { type OpenNetns, openNetns } from "./netns.ts";
@@ -55,8 +56,11 @@ export async function createNetlinkInterfaceReader(
   return {
     identify: (netnsPath, signal) =>
       inNetns(netnsPath, signal, ({ inode, cookie }) => ({ bootId, inode, cookie })),
-    list: (netnsPath, signal) =>
-      inNetns(netnsPath, signal, async ({ routeSocket }) => {
+    list: ({ netnsPath, netns }, signal) =>
+      inNetns(netnsPath, signal, async ({ inode, cookie, routeSocket }) => {
+        if (netns && !isSameNetns(netns, { bootId, inode, cookie })) {
+          throw new PodplugError("SANDBOX_NOT_READY", `${netnsPath} became another namespace`);
+        }
         const buffer = idleBuffers.pop() ?? new Uint8Array(dumpBufferLength);
         try {
           const links = await readDump(libc, routeSocket, linkDump, buffer);

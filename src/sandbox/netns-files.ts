@@ -27,13 +27,18 @@ export function createNetnsLocator(options: NetnsLocatorOptions): SandboxLocator
     hostNetnsPaths = ["/proc/self/ns/net", "/proc/1/ns/net"],
   } = options;
 
+  let hosts: readonly NetnsIdentity[] | undefined;
+
+  /** Asked for once: neither this process nor the first one moves to another namespace. */
   async function hostNamespaces(signal: AbortSignal): Promise<readonly NetnsIdentity[]> {
+    if (hosts) return hosts;
     const found = await Promise.all(
       hostNetnsPaths.map((path) =>
         unless(["TARGET_NOT_FOUND", "PRIVILEGE_MISSING"], interfaces.identify(path, signal)),
       ),
     );
-    return found.filter((identity) => identity !== undefined);
+    hosts = found.filter((identity) => identity !== undefined);
+    return hosts;
   }
 
   return {

@@ -34,13 +34,13 @@ export function interfaceReaderContract(makeWorld: () => Promise<InterfaceReader
 
   test("an empty namespace has no interfaces: lo doesn't count", async () => {
     await using world = await makeWorld();
-    expect(await world.reader.list(world.netns, signal)).toEqual([]);
+    expect(await world.reader.list({ netnsPath: world.netns }, signal)).toEqual([]);
   });
 
   test("a link is listed with its index, name, hardware address, MTU and addresses", async () => {
     await using world = await makeWorld();
     await world.addLink(world.netns, blue);
-    const [link, ...others] = await world.reader.list(world.netns, signal);
+    const [link, ...others] = await world.reader.list({ netnsPath: world.netns }, signal);
     expect(others).toEqual([]);
     expect(link).toMatchObject({ name: "blue", mac: blue.mac, mtu: 1400 });
     expect(link?.index).toBeGreaterThan(1);
@@ -50,7 +50,7 @@ export function interfaceReaderContract(makeWorld: () => Promise<InterfaceReader
   test("a link that is down is listed as down", async () => {
     await using world = await makeWorld();
     await world.addLink(world.netns, green);
-    expect(await world.reader.list(world.netns, signal)).toMatchObject([
+    expect(await world.reader.list({ netnsPath: world.netns }, signal)).toMatchObject([
       { name: "green", up: false, ips: [] },
     ]);
   });
@@ -64,7 +64,7 @@ export function interfaceReaderContract(makeWorld: () => Promise<InterfaceReader
         mac: `02:00:00:00:00:${name.length}${name.charCodeAt(0) % 10}`,
       });
     }
-    const links = await world.reader.list(world.netns, signal);
+    const links = await world.reader.list({ netnsPath: world.netns }, signal);
     expect(links.map(({ name }) => name)).toEqual(["zulu", "alpha", "mike"]);
     expect(links.map(({ index }) => index)).toEqual(
       links.map(({ index }) => index).toSorted((a, b) => a - b),
@@ -74,27 +74,29 @@ export function interfaceReaderContract(makeWorld: () => Promise<InterfaceReader
   test("a renamed link keeps its index", async () => {
     await using world = await makeWorld();
     await world.addLink(world.netns, green);
-    const [before] = await world.reader.list(world.netns, signal);
+    const [before] = await world.reader.list({ netnsPath: world.netns }, signal);
     await world.renameLink(world.netns, "green", "lime");
-    expect(await world.reader.list(world.netns, signal)).toEqual([{ ...before, name: "lime" }]);
+    expect(await world.reader.list({ netnsPath: world.netns }, signal)).toEqual([
+      { ...before, name: "lime" },
+    ]);
   });
 
   test("a link that is removed and made again has another index", async () => {
     await using world = await makeWorld();
     await world.addLink(world.netns, green);
-    const [before] = await world.reader.list(world.netns, signal);
+    const [before] = await world.reader.list({ netnsPath: world.netns }, signal);
     await world.removeLink(world.netns, "green");
-    expect(await world.reader.list(world.netns, signal)).toEqual([]);
+    expect(await world.reader.list({ netnsPath: world.netns }, signal)).toEqual([]);
     await world.addLink(world.netns, green);
-    const [after] = await world.reader.list(world.netns, signal);
+    const [after] = await world.reader.list({ netnsPath: world.netns }, signal);
     expect(after?.index).not.toBe(before?.index);
   });
 
   test("namespaces are apart", async () => {
     await using world = await makeWorld();
     await world.addLink(world.otherNetns, green);
-    expect(await world.reader.list(world.netns, signal)).toEqual([]);
-    expect(await world.reader.list(world.otherNetns, signal)).toHaveLength(1);
+    expect(await world.reader.list({ netnsPath: world.netns }, signal)).toEqual([]);
+    expect(await world.reader.list({ netnsPath: world.otherNetns }, signal)).toHaveLength(1);
   });
 
   test("every path to a namespace gives the same identity and the same links", async () => {
@@ -104,7 +106,9 @@ export function interfaceReaderContract(makeWorld: () => Promise<InterfaceReader
     const one = await reader.identify(world.netns, signal);
     const two = await reader.identify(world.alias, signal);
     expect(isSameNetns(one, two)).toBe(true);
-    expect(await reader.list(world.alias, signal)).toEqual(await reader.list(world.netns, signal));
+    expect(await reader.list({ netnsPath: world.alias }, signal)).toEqual(
+      await reader.list({ netnsPath: world.netns }, signal),
+    );
   });
 
   test("two namespaces have two identities on the same boot", async () => {
@@ -119,7 +123,9 @@ export function interfaceReaderContract(makeWorld: () => Promise<InterfaceReader
   test("a path with nothing there is TARGET_NOT_FOUND", async () => {
     await using world = await makeWorld();
     await expect(world.reader.identify(world.nothing, signal)).rejects.toEqual(failure("TARGET_NOT_FOUND"));
-    await expect(world.reader.list(world.nothing, signal)).rejects.toEqual(failure("TARGET_NOT_FOUND"));
+    await expect(world.reader.list({ netnsPath: world.nothing }, signal)).rejects.toEqual(
+      failure("TARGET_NOT_FOUND"),
+    );
   });
 
   test("a file that isn't a network namespace is TARGET_INVALID", async () => {
@@ -127,14 +133,16 @@ export function interfaceReaderContract(makeWorld: () => Promise<InterfaceReader
     for (const path of world.notNamespaces) {
       const refusal = failure("TARGET_INVALID", path);
       await expect(world.reader.identify(path, signal)).rejects.toEqual(refusal);
-      await expect(world.reader.list(path, signal)).rejects.toEqual(refusal);
+      await expect(world.reader.list({ netnsPath: path }, signal)).rejects.toEqual(refusal);
     }
   });
 
   test("an aborted signal ends the look with CANCELED, a passed deadline with DEADLINE_EXCEEDED", async () => {
     await using world = await makeWorld();
     const late = new DOMException("too late", "TimeoutError");
-    await expect(world.reader.list(world.netns, AbortSignal.abort())).rejects.toEqual(failure("CANCELED"));
+    await expect(world.reader.list({ netnsPath: world.netns }, AbortSignal.abort())).rejects.toEqual(
+      failure("CANCELED"),
+    );
     await expect(world.reader.identify(world.netns, AbortSignal.abort(late))).rejects.toEqual(
       failure("DEADLINE_EXCEEDED"),
     );

@@ -1,6 +1,11 @@
 import { PodplugError } from "../../src/domain/errors.ts";
 import { abortError } from "../../src/domain/signals.ts";
-import type { InterfaceReader, KernelInterface, NetnsIdentity } from "../../src/interfaces/contract.ts";
+import {
+  type InterfaceReader,
+  isSameNetns,
+  type KernelInterface,
+  type NetnsIdentity,
+} from "../../src/interfaces/contract.ts";
 
 /** What a test says of a link; the rest is made up as a kernel would. */
 interface FakeLink {
@@ -78,6 +83,12 @@ export function createFakeInterfaces(): FakeInterfaces {
     return link;
   };
 
+  const identityOf = ({ inode, cookie }: Netns): NetnsIdentity => ({
+    bootId: `boot-${boots}`,
+    inode: `4:${inode}`,
+    cookie: String(cookie),
+  });
+
   const linksOf = (netns: Netns): readonly KernelInterface[] =>
     [...netns.links.values()].sort((a, b) => a.index - b.index);
 
@@ -92,11 +103,14 @@ export function createFakeInterfaces(): FakeInterfaces {
 
   return {
     async identify(netnsPath, signal): Promise<NetnsIdentity> {
-      const { inode, cookie } = look(netnsPath, signal);
-      return { bootId: `boot-${boots}`, inode: `4:${inode}`, cookie: String(cookie) };
+      return identityOf(look(netnsPath, signal));
     },
-    async list(netnsPath, signal) {
-      return linksOf(look(netnsPath, signal));
+    async list({ netnsPath, netns }, signal) {
+      const found = look(netnsPath, signal);
+      if (netns && !isSameNetns(netns, identityOf(found))) {
+        throw new PodplugError("SANDBOX_NOT_READY", `${netnsPath} became another namespace`);
+      }
+      return linksOf(found);
     },
 
     addNetns(path) {

@@ -55,7 +55,7 @@ test("a failure is answered until it is cleared", async () => {
   const fake = createFakeInterfaces();
   fake.addNetns("/run/netns/a");
   fake.failWith(new PodplugError("INTERNAL", "the kernel is busy"));
-  await expect(fake.list("/run/netns/a", signal)).rejects.toEqual(failure("INTERNAL"));
+  await expect(fake.list({ netnsPath: "/run/netns/a" }, signal)).rejects.toEqual(failure("INTERNAL"));
   fake.failWith(undefined);
-  expect(await fake.list("/run/netns/a", signal)).toEqual([]);
+  expect(await fake.list({ netnsPath: "/run/netns/a" }, signal)).toEqual([]);
 });

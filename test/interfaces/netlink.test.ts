@@ -84,7 +84,7 @@ describe("links of every kind are listed as iproute2 lists them", () => {
     await peer.ip("link", "set", "peer", "down");
     await netns.ip("link", "add", "idle", "type", "veth", "peer", "name", "idle2");
     await netns.ip("link", "set", "both", "mtu", "9000");
-    const links = await reader.list(netns.path, signal);
+    const links = await reader.list({ netnsPath: netns.path }, signal);
     expect(links.map(({ name, up, mtu }) => ({ name, up, mtu }))).toEqual(
       expect.arrayContaining([
         { name: "both", up: true, mtu: 9000 },
@@ -106,7 +106,7 @@ describe("links of every kind are listed as iproute2 lists them", () => {
     await netns.ip("link", "set", "br0", "up");
     // Whoever runs the tests may make no tun on some machines; iproute2 is asked all the same.
     if (mayMakeTuns) await netns.ip("tuntap", "add", "tun0", "mode", "tun");
-    expect(await reader.list(netns.path, signal)).toEqual(await asIpSaysIt(netns));
+    expect(await reader.list({ netnsPath: netns.path }, signal)).toEqual(await asIpSaysIt(netns));
   });
 
   test("several IPv4 and IPv6 addresses, point-to-point ones too, in the kernel's order", async () => {
@@ -125,7 +125,7 @@ describe("links of every kind are listed as iproute2 lists them", () => {
     await netns.ip("addr", "add", "10.2.0.1", "peer", "10.2.0.2/30", "dev", "two");
     await netns.ip("link", "set", "one", "up");
     await netns.ip("link", "set", "two", "up");
-    const links = await reader.list(netns.path, signal);
+    const links = await reader.list({ netnsPath: netns.path }, signal);
     expect(links).toEqual(await asIpSaysIt(netns));
     expect(links.find(({ name }) => name === "one")?.ips).toEqual(
       expect.arrayContaining(["10.1.0.2/16", "10.1.0.3/16", "fd00::1/64", "2001:db8::1:0:0:1/128"]),
@@ -145,7 +145,7 @@ describe("links of every kind are listed as iproute2 lists them", () => {
     ]);
     await writeFile(batch, lines.flat().join("\n"));
     await netns.ip("-batch", batch);
-    const links = await reader.list(netns.path, signal);
+    const links = await reader.list({ netnsPath: netns.path }, signal);
     expect(links).toHaveLength(200);
     expect(links).toEqual(await asIpSaysIt(netns));
   });
@@ -153,7 +153,7 @@ describe("links of every kind are listed as iproute2 lists them", () => {
   test("a name of fifteen bytes that aren't ASCII", async () => {
     await using netns = await makeNetns();
     await netns.ip("link", "add", "ñandú-ŝtormo", "type", "bridge");
-    expect(await reader.list(netns.path, signal)).toMatchObject([{ name: "ñandú-ŝtormo" }]);
+    expect(await reader.list({ netnsPath: netns.path }, signal)).toMatchObject([{ name: "ñandú-ŝtormo" }]);
   });
 });
 
@@ -170,7 +170,7 @@ describe("a namespace is found", () => {
       const identity = await reader.identify(netns.path, signal);
       for (const path of [mounted, linked]) {
         expect(await reader.identify(path, signal)).toEqual(identity);
-        expect(await reader.list(path, signal)).toMatchObject([{ name: "here" }]);
+        expect(await reader.list({ netnsPath: path }, signal)).toMatchObject([{ name: "here" }]);
       }
     } finally {
       await execute("umount", [mounted]);
@@ -181,11 +181,11 @@ describe("a namespace is found", () => {
     const process = await holdUnnamedNetns();
     const path = `/proc/${process.pid}/ns/net`;
     try {
-      expect(await reader.list(path, signal)).toEqual([]);
+      expect(await reader.list({ netnsPath: path }, signal)).toEqual([]);
     } finally {
       await process[Symbol.asyncDispose]();
     }
-    await expect(reader.list(path, signal)).rejects.toEqual(failure("TARGET_NOT_FOUND"));
+    await expect(reader.list({ netnsPath: path }, signal)).rejects.toEqual(failure("TARGET_NOT_FOUND"));
   });
 });
 
@@ -230,7 +230,7 @@ test("a list stays whole while links come and go", async () => {
   const churn = netns.ip("-batch", batch).finally(() => churned.abort());
   let looks = 0;
   while (!churned.signal.aborted) {
-    const links = await reader.list(netns.path, signal);
+    const links = await reader.list({ netnsPath: netns.path }, signal);
     const steady = links.filter(({ name }) => name === "steady");
     expect(steady).toMatchObject([{ mac: "02:00:00:00:00:01", ips: ["10.4.0.1/24"] }]);
     expect(links.length).toBeLessThanOrEqual(2);
@@ -238,21 +238,24 @@ test("a list stays whole while links come and go", async () => {
   }
   await churn;
   expect(looks).toBeGreaterThan(5);
-  expect(await reader.list(netns.path, signal)).toHaveLength(1);
+  expect(await reader.list({ netnsPath: netns.path }, signal)).toHaveLength(1);
 });
 
 test("a thousand looks, good and bad, leave no descriptor open and every thread at home", async () => {
   await using netns = await makeNetns();
   const home = await readlink("/proc/thread-self/ns/net");
   const look = async (n: number): Promise<void> => {
-    await reader.list(netns.path, signal);
+    await reader.list({ netnsPath: netns.path }, signal);
     await reader.identify(netns.path, signal);
     await reader.identify("/proc/self/ns/mnt", signal).catch(() => undefined);
-    await reader.list(netns.path, AbortSignal.timeout(n % 2)).catch(() => undefined);
+    await reader.list({ netnsPath: netns.path }, AbortSignal.timeout(n % 2)).catch(() => undefined);
   };
   // Those that were given up end too before these two: places are handed on in order.
   const settle = (): Promise<unknown> =>
-    Promise.all([reader.list(netns.path, signal), reader.list(netns.path, signal)]);
+    Promise.all([
+      reader.list({ netnsPath: netns.path }, signal),
+      reader.list({ netnsPath: netns.path }, signal),
+    ]);
   await Promise.all(Array.from({ length: 20 }, (_, n) => look(n)));
   await settle();
   const before = (await readdir("/proc/self/fd")).length;

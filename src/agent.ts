@@ -194,7 +194,10 @@ export async function runAgent(options: {
     const log = createLog(config.log, stderr);
     const agent = await startAgent({ config, env, log });
     log.info({ version: packageJson.version, ...agent.addresses }, "serving");
-    void agent.recovered.then(() => log.info({}, "recovery is complete"));
+    agent.recovered.then(
+      () => log.info({}, "recovery is complete"),
+      (error: unknown) => log.error({ err: error }, "recovery failed"),
+    );
     const signal = await stopped.promise;
     log.info({ signal }, "stopping: what runs may finish");
     await agent.stop();

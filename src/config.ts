@@ -219,9 +219,9 @@ export function refuseUnbuilt(config: Config): void {
   );
   expect(config.executor === "direct", `executor ${config.executor}`, "set it to direct");
   expect(!config.controller.enabled, "controller.enabled", "set it to false");
-  const { tls } = config.api;
+  const { certFile, keyFile, clientCAFile } = config.api.tls;
   expect(
-    !tls.certFile && !tls.keyFile && !tls.clientCAFile,
+    !certFile && !keyFile && !clientCAFile,
     "api.tls",
     "use the socket, or a loopback port with insecure: true",
   );

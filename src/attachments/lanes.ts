@@ -19,14 +19,11 @@ export class Lanes {
       signal.throwIfAborted();
       return task();
     });
-    const tail = done.then(
-      () => undefined,
-      () => undefined,
-    );
-    this.#tails.set(lane, tail);
-    void tail.then(() => {
+    const leave = (): void => {
       if (this.#tails.get(lane) === tail) this.#tails.delete(lane);
-    });
+    };
+    const tail: Promise<void> = done.then(leave, leave);
+    this.#tails.set(lane, tail);
     return await unlessAborted(done, signal, "waiting for the sandbox's earlier work");
   }
 

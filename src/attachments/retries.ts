@@ -4,7 +4,7 @@ const firstDelayMs = 1_000;
 const longestDelayMs = 5 * 60_000;
 
 /** Half to the whole of a delay that doubles with each attempt: many failures at once spread out. */
-export function retryDelayMs(attempt: number, random: () => number): number {
+function retryDelayMs(attempt: number, random: () => number): number {
   const delayMs = Math.min(firstDelayMs * 2 ** attempt, longestDelayMs);
   return delayMs * (0.5 + random() / 2);
 }
@@ -27,10 +27,8 @@ export class Retries {
     entry.timer = this.#clock.setTimer(retryDelayMs(entry.attempt, Math.random), () => {
       entry.timer = undefined;
       entry.attempt += 1;
-      void attempt().then((done) => {
-        if (done) this.#pending.delete(key);
-        else this.schedule(key, attempt);
-      });
+      const again = (): void => this.schedule(key, attempt);
+      attempt().then((done) => (done ? this.#pending.delete(key) : again()), again);
     });
   }
 

@@ -39,7 +39,7 @@ export interface Cni {
   /** The versions that a plugin says it speaks. */
   pluginVersions(type: string, signal: AbortSignal): Promise<readonly string[]>;
   /** PLUGIN_NOT_FOUND unless every plugin is there; runs nothing. */
-  requirePlugins(network: NetworkList): Promise<void>;
+  requirePlugins(network: NetworkList): void;
 }
 
 export interface GcAttachment {
@@ -59,8 +59,8 @@ export interface CniOptions {
 export function createCni({ binDirs, env, exec, log }: CniOptions): Cni {
   const invoke = createInvoke({ exec, binDirs, env, log });
 
-  const requirePlugins = async (network: NetworkList): Promise<void> => {
-    for (const plugin of network.plugins) await findPlugin(plugin.type, binDirs);
+  const requirePlugins = (network: NetworkList): void => {
+    for (const plugin of network.plugins) findPlugin(plugin.type, binDirs);
   };
 
   return {
@@ -71,7 +71,7 @@ export function createCni({ binDirs, env, exec, log }: CniOptions): Cni {
       requireValid(attachment);
       requireDeclared(network, capabilityArgs);
       // All of them first: a chain that breaks off in the middle has to be undone.
-      await requirePlugins(network);
+      requirePlugins(network);
       let result: JsonObject | undefined;
       for (const plugin of network.plugins) {
         const request = deriveRequest(network, plugin, { capabilityArgs, prevResult: result });

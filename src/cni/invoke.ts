@@ -25,7 +25,7 @@ export interface InvokeOptions {
 
 export function createInvoke({ exec, binDirs, env, log }: InvokeOptions): Invoke {
   return async ({ command, type, request, parameters }, signal) => {
-    const path = await findPlugin(type, binDirs);
+    const path = findPlugin(type, binDirs);
     const run = {
       path,
       env: pluginEnvironment(command, parameters, binDirs, env),

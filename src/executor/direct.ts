@@ -23,7 +23,7 @@ export function createDirectExecutor({ cni }: DirectExecutorOptions): Executor {
       const written = readNetworkList(definition.config, { source: `network ${definition.displayName}` });
       const network = selection.cniArgs === undefined ? written : withArgs(written, selection.cniArgs);
       requireDeclared(network, capabilityArgs);
-      await cni.requirePlugins(network);
+      cni.requirePlugins(network);
       if (deep) {
         await requireVersion(cni, network, signal);
         await cni.status(network, signal);

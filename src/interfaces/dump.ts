@@ -12,6 +12,14 @@ import { describeErrno } from "./system-call.ts";
 export const dumpBufferLength = 128 * 1024;
 
 const reportTrueLength = 0x20;
+const withoutWaiting = 0x40;
+
+/**
+ * A part this small was the dump's last: the kernel fills 16 KiB at least while
+ * there is more. The end of the dump is in the socket by then, to be read
+ * without the routing lock.
+ */
+const lastPartBytes = 4 * 1024;
 const maxAttempts = 20;
 
 /**
@@ -48,9 +56,15 @@ async function readOnce<T>(
   if (sent < 0) throw failure("ask for interfaces", sent);
   const entries: T[] = [];
   let interrupted = false;
+  let before = Number.POSITIVE_INFINITY;
   for (;;) {
-    const length = await libc.recv(socket, buffer, reportTrueLength);
+    let length =
+      before <= lastPartBytes
+        ? libc.recvNow(socket, buffer, reportTrueLength | withoutWaiting)
+        : -constants.errno.EAGAIN;
+    if (length === -constants.errno.EAGAIN) length = await libc.recv(socket, buffer, reportTrueLength);
     if (length === -constants.errno.EINTR) continue;
+    before = length;
     if (length < 0) throw failure("read interfaces", length);
     if (length > buffer.byteLength) {
       throw new PodplugError("INTERNAL", `can't read interfaces: a message of ${length} bytes is too long`);

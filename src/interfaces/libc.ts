@@ -14,6 +14,8 @@ export interface Libc {
   send(fd: number, message: Uint8Array, flags: number): Promise<number>;
   /** On a thread of libuv's pool; `buffer` must not be touched until it settles. */
   recv(fd: number, buffer: Uint8Array, flags: number): Promise<number>;
+  /** On this thread. */
+  recvNow(fd: number, buffer: Uint8Array, flags: number): number;
 }
 
 type Argument = number | ArrayBufferView;
@@ -70,5 +72,6 @@ export async function loadLibc(): Promise<Libc> {
     close: call(close),
     send: (fd, message, flags) => sendOnPool(fd, message, message.byteLength, flags),
     recv: (fd, buffer, flags) => recvOnPool(fd, buffer, buffer.byteLength, flags),
+    recvNow: (fd, buffer, flags) => outcome(recv(fd, buffer, buffer.byteLength, flags)),
   };
 }

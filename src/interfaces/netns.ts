@@ -1,10 +1,11 @@
-import { closeSync, constants as files, fstatSync, openSync, statfsSync } from "node:fs";
-import { open } from "node:fs/promises";
+import { closeSync, constants as files, fstatSync, open as openFile, openSync, statfsSync } from "node:fs";
 import { constants } from "node:os";
+import { promisify } from "node:util";
 import { messageOf, PodplugError, systemCodeOf } from "../domain/errors.ts";
 import type { Libc } from "./libc.ts";
 import { describeErrno } from "./system-call.ts";
 
+const open = promisify(openFile);
 const pathOnly = 0x200000;
 const closeOnExec = 0x80000;
 const newNetwork = 0x40000000;
@@ -34,14 +35,13 @@ export interface OpenNetnsOptions {
   readonly receiveTimeoutMs: number;
 }
 
+/** The usual places of namespaces, on file systems of the kernel's own, where to open a file never waits. */
+const promptPath = /^\/(proc\/(\d+|self|thread-self)\/ns\/net|(var\/)?run\/([^/]+\/)?netns\/[^/]+)$/;
+
 /** TARGET_NOT_FOUND, TARGET_INVALID, PRIVILEGE_MISSING; the caller disposes of what it gets. */
 export async function openNetns(path: string, options: OpenNetnsOptions): Promise<OpenNetns> {
   const { libc, homeFd, receiveTimeoutMs } = options;
-  await using handle = await openPath(path);
-  // What was found, by its descriptor: the path may lead elsewhere by now.
-  const found = `/proc/self/fd/${handle.fd}`;
-  if (statfsSync(found).type !== namespaceFilesystem) throw notNetns(path);
-  const fd = openSync(found, files.O_RDONLY);
+  const fd = reopen(await openPath(path), path);
   try {
     const { dev, ino } = fstatSync(fd, { bigint: true });
     const routeSocket = routeSocketIn(fd, homeFd, path, libc);
@@ -62,13 +62,24 @@ export async function openNetns(path: string, options: OpenNetnsOptions): Promis
   }
 }
 
+/** The namespace itself, by the descriptor of its place: the path may lead elsewhere by now. */
+function reopen(place: number, path: string): number {
+  try {
+    const found = `/proc/self/fd/${place}`;
+    if (statfsSync(found).type !== namespaceFilesystem) throw notNetns(path);
+    return openSync(found, files.O_RDONLY);
+  } finally {
+    closeSync(place);
+  }
+}
+
 /**
  * Only the place in the tree, not the thing itself: to open a FIFO blocks, and
  * to open a device may set it going (a watchdog, a tape).
  */
-async function openPath(path: string): ReturnType<typeof open> {
+async function openPath(path: string): Promise<number> {
   try {
-    return await open(path, pathOnly);
+    return promptPath.test(path) ? openSync(path, pathOnly) : await open(path, pathOnly);
   } catch (cause) {
     switch (systemCodeOf(cause)) {
       case "ENOENT":

@@ -13,7 +13,7 @@ import { createFakeSandboxes } from "../fakes/fake-sandboxes.ts";
 import { MemoryJournal } from "../fakes/memory-journal.ts";
 
 /** A clock whose timers fire when the test says so. */
-export function createManualClock(): Clock & { fireAll(): void; readonly waiting: number } {
+function createManualClock(): Clock & { fireAll(): void; readonly waiting: number } {
   const timers = new Set<() => void>();
   return {
     now: () => new Date("2026-01-02T03:04:05Z"),

@@ -24,15 +24,15 @@ async function program(path: string, mode = 0o755): Promise<void> {
 
 test("the first directory that holds the plugin wins", async () => {
   await program(join(second, "bridge"));
-  expect(await findPlugin("bridge", [first, second])).toBe(join(second, "bridge"));
+  expect(findPlugin("bridge", [first, second])).toBe(join(second, "bridge"));
   await program(join(first, "bridge"));
-  expect(await findPlugin("bridge", [first, second])).toBe(join(first, "bridge"));
+  expect(findPlugin("bridge", [first, second])).toBe(join(first, "bridge"));
 });
 
 test("links are followed", async () => {
   await program(join(root, "real"));
   await symlink(join(root, "real"), join(first, "bridge"));
-  expect(await findPlugin("bridge", [first])).toBe(join(first, "bridge"));
+  expect(findPlugin("bridge", [first])).toBe(join(first, "bridge"));
 });
 
 test("a directory, a file that isn't executable and a link to nowhere are passed over", async () => {
@@ -40,27 +40,35 @@ test("a directory, a file that isn't executable and a link to nowhere are passed
   await program(join(first, "plain"), 0o644);
   await symlink(join(root, "nowhere"), join(first, "link"));
   for (const type of ["dir", "plain", "link"]) {
-    await expect(findPlugin(type, [first, second])).rejects.toMatchObject({
+    expect(failing(() => findPlugin(type, [first, second]))).toMatchObject({
       reason: "PLUGIN_NOT_FOUND",
       plugin: type,
     });
     await program(join(second, type));
-    expect(await findPlugin(type, [first, second])).toBe(join(second, type));
+    expect(findPlugin(type, [first, second])).toBe(join(second, type));
   }
 });
 
 test("what isn't found is named with the directories, and with what was found instead", async () => {
   await program(join(first, "plain"), 0o644);
-  await expect(findPlugin("plain", [first, second, join(root, "absent")])).rejects.toMatchObject({
+  expect(failing(() => findPlugin("plain", [first, second, join(root, "absent")]))).toMatchObject({
     message: `plugin plain isn't installed: searched ${first}, ${second}, ${root}/absent; ${first}/plain isn't executable`,
   });
 });
 
 test.each(["", ".", "..", "../first/bridge", "/bin/sh", "a/b", "a\0"])("%j leads nowhere", async (type) => {
   await program(join(first, "bridge"));
-  await expect(findPlugin(type, [first, second])).rejects.toMatchObject({ reason: "INVALID_NETWORK" });
+  expect(failing(() => findPlugin(type, [first, second]))).toMatchObject({ reason: "INVALID_NETWORK" });
 });
 
 test("a relative directory is never searched", async () => {
-  await expect(findPlugin("sh", ["bin", ".", ""])).rejects.toMatchObject({ reason: "PLUGIN_NOT_FOUND" });
+  expect(failing(() => findPlugin("sh", ["bin", ".", ""]))).toMatchObject({ reason: "PLUGIN_NOT_FOUND" });
 });
+
+function failing(work: () => unknown): unknown {
+  try {
+    return work();
+  } catch (error) {
+    return error;
+  }
+}

@@ -27,7 +27,7 @@ let dataDir: string;
 beforeAll(async () => {
   for (const type of ["bridge", "host-local", "static", "tuning", "portmap", "bandwidth", "ptp", "macvlan"]) {
     // Says which one to install: the package is containernetworking-plugins.
-    await findPlugin(type, binDirs);
+    findPlugin(type, binDirs);
   }
 });
 

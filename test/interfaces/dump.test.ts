@@ -22,6 +22,14 @@ function kernelAnswering(answers: readonly Answer[]): {
   const script = [...answers];
   let requests = 0;
   let sequence = 0;
+  const receive = (buffer: Uint8Array): number => {
+    const answer = script.shift();
+    if (answer === undefined) return -constants.errno.EAGAIN;
+    if (typeof answer === "number") return answer;
+    const bytes = answer(sequence);
+    buffer.set(bytes);
+    return bytes.byteLength;
+  };
   const unused = (): never => expect.unreachable("not part of a dump");
   return {
     asked: () => requests,
@@ -38,14 +46,8 @@ function kernelAnswering(answers: readonly Answer[]): {
         sequence = new DataView(message.buffer).getUint32(8, littleEndian);
         return message.byteLength;
       },
-      async recv(_fd, buffer) {
-        const answer = script.shift();
-        if (answer === undefined) return -constants.errno.EAGAIN;
-        if (typeof answer === "number") return answer;
-        const bytes = answer(sequence);
-        buffer.set(bytes);
-        return bytes.byteLength;
-      },
+      recv: async (_fd, buffer) => receive(buffer),
+      recvNow: (_fd, buffer) => receive(buffer),
     },
   };
 }

@@ -86,7 +86,7 @@ export async function startAgent({
           : [
               {
                 source: "directory" as const,
-                catalog: createDirectoryCatalog({ directory: source.directory, log }),
+                catalog: createDirectoryCatalog({ directory: source.directory, clock: systemClock, log }),
               },
             ],
       ),

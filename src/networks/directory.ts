@@ -1,14 +1,15 @@
-import { readdir } from "node:fs/promises";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { printNetworkList } from "../cni/network-list.ts";
+import type { Clock } from "../domain/clock.ts";
 import { messageOf, PodplugError, systemCodeOf } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
 import { abortError } from "../domain/signals.ts";
 import type { NetworkCatalog } from "./contract.ts";
-import { examine, type NetworkFile, readBounded, stampOf } from "./network-files.ts";
+import { examine, isCurrent, type NetworkFile, stampOf } from "./network-files.ts";
 
 export interface DirectoryCatalogOptions {
   readonly directory: string;
+  readonly clock: Clock;
   readonly log: Logger;
 }
 
@@ -18,19 +19,21 @@ export interface DirectoryCatalogOptions {
  * whose name sorts first. They have no namespaces. Changes are seen at the
  * next look; a broken file hides no other network.
  */
-export function createDirectoryCatalog({ directory, log }: DirectoryCatalogOptions): NetworkCatalog {
+export function createDirectoryCatalog({ directory, clock, log }: DirectoryCatalogOptions): NetworkCatalog {
   let known: ReadonlyMap<string, NetworkFile> = new Map();
   let shadows: ReadonlyMap<string, string> = new Map();
 
   async function look(signal: AbortSignal): Promise<readonly NetworkFile[]> {
     const files: NetworkFile[] = [];
-    for (const fileName of await namesIn(directory)) {
+    for (const fileName of namesIn(directory)) {
       if (signal.aborted) throw abortError(signal, `reading ${directory}`);
       const path = join(directory, fileName);
-      const stamp = await stampOf(path);
+      const stamp = stampOf(path);
       if (stamp === undefined) continue;
       const before = known.get(path);
-      files.push(before?.stamp === stamp ? before : await examine(path, stamp, signal));
+      files.push(
+        before && isCurrent(before, stamp) ? before : await examine(path, stamp, clock.now(), signal),
+      );
     }
     // All at once and without waiting, so that looks side by side tell each change once.
     report(files);
@@ -73,17 +76,15 @@ export function createDirectoryCatalog({ directory, log }: DirectoryCatalogOptio
       const namesakes = (await look(signal)).filter((file) => file.name === name);
       const file = namesakes.find(({ fault }) => fault === undefined) ?? namesakes[0];
       if (file === undefined) throw missing(`no network ${name}`);
-      // Read anew, as its siblings may have changed where the file itself didn't.
-      const list = await readBounded(file.path, signal);
-      if (list.name !== name) throw missing(`no network ${name}`);
-      return { displayName: name, source: "directory", config: printNetworkList(list) };
+      if (file.config === undefined) throw file.fault ?? missing(`no network ${name}`);
+      return { displayName: name, source: "directory", config: file.config };
     },
   };
 }
 
-async function namesIn(directory: string): Promise<readonly string[]> {
+function namesIn(directory: string): readonly string[] {
   try {
-    const names = await readdir(directory);
+    const names = readdirSync(directory);
     return names.filter((name) => /^[^.].*\.(conflist|conf|json)$/.test(name)).sort();
   } catch (cause) {
     if (systemCodeOf(cause) === "ENOENT") return [];

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type Clock, systemClock } from "../../src/domain/clock.ts";
 import type { Logger } from "../../src/domain/log.ts";
 import { silentLogger } from "../../src/domain/log.ts";
 import { createDirectoryCatalog } from "../../src/networks/directory.ts";
@@ -12,6 +13,9 @@ import { failure } from "../support/failure.ts";
 
 const execute = promisify(execFile);
 const { signal } = new AbortController();
+
+/** By which every file was left alone long enough for what is known of it to be kept. */
+const clock: Clock = { ...systemClock, now: () => new Date(Date.now() + 3_600_000) };
 
 let directory: string;
 let warnings: { readonly facts: object; readonly message: string }[];
@@ -38,13 +42,17 @@ async function write(name: string, text: string): Promise<string> {
 }
 
 async function typesOf(name: string): Promise<readonly string[]> {
-  const { config } = await createDirectoryCatalog({ directory, log }).find({ name }, undefined, signal);
+  const { config } = await createDirectoryCatalog({ directory, clock, log }).find(
+    { name },
+    undefined,
+    signal,
+  );
   return (JSON.parse(config) as { plugins: { type: string }[] }).plugins.map(({ type }) => type);
 }
 
 describe("a directory of files", () => {
   networkCatalogContract(async () => ({
-    catalog: createDirectoryCatalog({ directory, log }),
+    catalog: createDirectoryCatalog({ directory, clock, log }),
     source: "directory",
     define: async (name, config) => void (await write(`${name}.conflist`, JSON.stringify(config))),
     breakDefinition: async (name) => void (await write(`${name}.conflist`, "{")),
@@ -64,7 +72,7 @@ test("lists and single plugins' files are found by the name inside, whatever the
 
 test("a list takes its sibling files' plugins, also when they change and it doesn't", async () => {
   await write("list.conflist", listOf("blue", "bridge"));
-  const catalog = createDirectoryCatalog({ directory, log });
+  const catalog = createDirectoryCatalog({ directory, clock, log });
   const types = async (): Promise<readonly string[]> => {
     const { config } = await catalog.find({ name: "blue" }, undefined, signal);
     return (JSON.parse(config) as { plugins: { type: string }[] }).plugins.map(({ type }) => type);
@@ -79,10 +87,19 @@ test("a list takes its sibling files' plugins, also when they change and it does
   expect(await types()).toEqual(["bridge"]);
 });
 
+test("a file is read again while it was changed too lately for its time to tell", async () => {
+  const catalog = createDirectoryCatalog({ directory, clock: systemClock, log });
+  for (let round = 0; round < 50; round += 1) {
+    await write("list.conflist", listOf("blue", round % 2 ? "macvlan" : "ipvlan0"));
+    const { config } = await catalog.find({ name: "blue" }, undefined, signal);
+    expect(config).toContain(round % 2 ? "macvlan" : "ipvlan0");
+  }
+});
+
 test("of two files with one name the first wins, with one warning until that changes", async () => {
   const first = await write("10-a.conflist", listOf("blue", "bridge"));
   const second = await write("20-b.conflist", listOf("blue", "macvlan"));
-  const catalog = createDirectoryCatalog({ directory, log });
+  const catalog = createDirectoryCatalog({ directory, clock, log });
   for (let look = 0; look < 3; look += 1) {
     expect((await catalog.find({ name: "blue" }, undefined, signal)).config).toContain("bridge");
   }
@@ -108,7 +125,7 @@ test("a good file serves a name that a broken one has too", async () => {
 test("a broken file is told once per change, with its path and fault, also by looks side by side", async () => {
   await write("good.conflist", listOf("good"));
   const path = await write("broken.conflist", "{");
-  const catalog = createDirectoryCatalog({ directory, log });
+  const catalog = createDirectoryCatalog({ directory, clock, log });
   const look = (): Promise<unknown> => catalog.find({ name: "good" }, undefined, signal);
   await Promise.all([look(), look(), look()]);
   await look();
@@ -124,7 +141,7 @@ test("a broken file is told once per change, with its path and fault, also by lo
 test("a broken file's network goes by the name inside when there is one, else by the file's", async () => {
   const named = await write("10-x.conflist", JSON.stringify({ name: "blue", plugins: "none" }));
   const nameless = await write("green.conflist", "not JSON");
-  const catalog = createDirectoryCatalog({ directory, log });
+  const catalog = createDirectoryCatalog({ directory, clock, log });
   await expect(catalog.find({ name: "blue" }, undefined, signal)).rejects.toEqual(
     failure("INVALID_NETWORK", named),
   );
@@ -140,7 +157,7 @@ test("a file replaced by one of the same size and time is read again", async () 
   const then = new Date("2024-01-01T00:00:00Z");
   const path = await write("blue.conflist", listOf("blue", "aaaa"));
   await utimes(path, then, then);
-  const catalog = createDirectoryCatalog({ directory, log });
+  const catalog = createDirectoryCatalog({ directory, clock, log });
   await catalog.find({ name: "blue" }, undefined, signal);
   const next = await write("next", listOf("pink", "bbbb"));
   await utimes(next, then, then);
@@ -184,7 +201,7 @@ test("a file that is too large, or no file at all, is broken and isn't opened", 
 
 test("a directory that isn't there yet has no networks, and then it has", async () => {
   await rm(directory, { recursive: true });
-  const catalog = createDirectoryCatalog({ directory, log });
+  const catalog = createDirectoryCatalog({ directory, clock, log });
   await expect(catalog.find({ name: "blue" }, undefined, signal)).rejects.toEqual(
     failure("NETWORK_NOT_FOUND", directory),
   );
@@ -195,12 +212,12 @@ test("a directory that isn't there yet has no networks, and then it has", async 
 
 test("a directory that can't be listed is UNREACHABLE, not empty", async () => {
   const path = await write("file", "");
-  const catalog = createDirectoryCatalog({ directory: path, log });
+  const catalog = createDirectoryCatalog({ directory: path, clock, log });
   await expect(catalog.find({ name: "blue" }, undefined, signal)).rejects.toEqual(failure("UNREACHABLE"));
 });
 
 test("an inline configuration isn't looked up", async () => {
-  const catalog = createDirectoryCatalog({ directory, log });
+  const catalog = createDirectoryCatalog({ directory, clock, log });
   await expect(catalog.find({ config: listOf("blue") }, undefined, signal)).rejects.toEqual(
     failure("NETWORK_NOT_FOUND"),
   );

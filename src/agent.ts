@@ -1,7 +1,7 @@
 import { mkdir, readFile, stat } from "node:fs/promises";
 import { availableParallelism, hostname } from "node:os";
 import packageJson from "../package.json" with { type: "json" };
-import { createEngine } from "./attachments/engine.ts";
+import { createEngine, type EndLeftovers } from "./attachments/engine.ts";
 import { createFileJournal } from "./attachments/file-journal.ts";
 import { createFileSteps, type FileSteps } from "./attachments/file-steps.ts";
 import { createChildExec } from "./cni/child-exec.ts";
@@ -101,8 +101,7 @@ export async function startAgent({
     log,
   });
 
-  await endLeftovers(agentId, log);
-  const { settled } = await engine.recover();
+  const { settled } = await engine.recover((isWhole) => endLeftovers(agentId, isWhole, log));
   const server = await startServer({
     apiFor: (caller) => engine.forCaller(caller),
     listen: listenAddresses(config),
@@ -152,10 +151,17 @@ async function claimStateDir(stateDir: string, cleanup: AsyncDisposableStack): P
 
 /**
  * Ends the plugins of a run that was killed: a late ADD beside recovery's DEL
- * would make what that takes away.
+ * would make what that takes away. What a completed ADD keeps running on
+ * purpose serves its interface, and stays.
  */
-async function endLeftovers(agentId: string, log: Logger): Promise<void> {
-  const ended = await endProcesses(agentMarkerPrefix(agentId), { clock: systemClock }, neverAborted);
+async function endLeftovers(
+  agentId: string,
+  isWhole: Parameters<EndLeftovers>[0],
+  log: Logger,
+): Promise<void> {
+  const spare = ({ env }: MarkedProcess): boolean =>
+    env["CNI_COMMAND"] === "ADD" && isWhole(env["CNI_CONTAINERID"] ?? "", env["CNI_IFNAME"] ?? "");
+  const ended = await endProcesses(agentMarkerPrefix(agentId), { clock: systemClock, spare }, neverAborted);
   if (ended.length > 0)
     log.warn({ processes: ended.map(describeProcess) }, "ended plugins of an earlier run");
 }

@@ -59,7 +59,7 @@ export function createApplier(options: ApplierOptions): Applier {
         attachedAt: clock.now(),
         chain: { ...intent.chain, result, ifIndex: link?.index },
       };
-      await book.write(record);
+      await book.complete(record);
       return { record, link };
     } catch (error) {
       await undo({ ...intent, failure: failureOf(error) }).catch((undoError: unknown) => {

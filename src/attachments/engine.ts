@@ -25,17 +25,20 @@ export interface Engine {
   /** What the engine does for one caller, who was authenticated elsewhere. */
   forCaller(caller: Caller): NodeApi;
   /**
-   * Reads the journal and queues what an earlier run left unfinished, each in
-   * its sandbox's lane, so that requests that come meanwhile wait behind it.
-   * Call it once, after that run's plugins were ended. `settled` resolves when
+   * Reads the journal, has the plugins of an earlier run ended, and queues what
+   * that run left unfinished, each in its sandbox's lane, so that requests that
+   * come meanwhile wait behind it. To be called once. `settled` resolves when
    * all of it was tried once.
    */
-  recover(): Promise<{ readonly settled: Promise<void> }>;
+  recover(endLeftovers: EndLeftovers): Promise<{ readonly settled: Promise<void> }>;
   /** CNI GC for the named networks, with every record as the valid set; no other plugin runs meanwhile. */
   collectGarbage(networks: readonly string[], signal: AbortSignal): Promise<void>;
   /** Takes no new work, tells the watchers, and resolves when what had begun has ended. */
   drain(): Promise<void>;
 }
+
+/** Ends every plugin of an earlier run, but what an ADD keeps running whose attachment is whole. */
+export type EndLeftovers = (isWhole: (containerId: string, ifName: string) => boolean) => Promise<void>;
 
 export function createEngine(options: EngineOptions): Engine {
   const { journal, sandboxes, networks, executor, interfaces, log } = options;
@@ -79,8 +82,9 @@ export function createEngine(options: EngineOptions): Engine {
     };
   }
 
-  async function recover(): Promise<{ readonly settled: Promise<void> }> {
+  async function recover(endLeftovers: EndLeftovers): Promise<{ readonly settled: Promise<void> }> {
     await book.load();
+    await endLeftovers((containerId, ifName) => book.get(containerId, ifName)?.state === "attached");
     const work = book.all().map(async (record) => {
       try {
         const recovery = (): Promise<unknown> => recoverRecord(record, { applier, namespaces, log });

@@ -77,31 +77,38 @@ export async function createFileJournal(options: {
     }
   }
 
+  /** The file has the record's whole content, or the one it had before. */
+  async function replace(record: AttachmentRecord): Promise<void> {
+    const name = fileNameOf(record);
+    if (untouchable.has(name)) {
+      throw new PodplugError(
+        "JOURNAL_FAILED",
+        `${join(directory, name)} was written by a newer podplug for the same sandbox and interface`,
+      );
+    }
+    const path = join(directory, name);
+    writes += 1;
+    const temporary = `${path}.${process.pid}-${writes}${temporarySuffix}`;
+    await doing(`writing the record of ${record.ifName}`, async () => {
+      try {
+        await steps.writeSynced(temporary, encodeRecord(record));
+        await steps.rename(temporary, path);
+      } catch (error) {
+        await steps.unlink(temporary);
+        throw error;
+      }
+    });
+  }
+
   return {
     load,
 
     async write(record) {
-      const name = fileNameOf(record);
-      if (untouchable.has(name)) {
-        throw new PodplugError(
-          "JOURNAL_FAILED",
-          `${join(directory, name)} was written by a newer podplug for the same sandbox and interface`,
-        );
-      }
-      const path = join(directory, name);
-      writes += 1;
-      const temporary = `${path}.${process.pid}-${writes}${temporarySuffix}`;
-      await doing(`writing the record of ${record.ifName}`, async () => {
-        try {
-          await steps.writeSynced(temporary, encodeRecord(record));
-          await steps.rename(temporary, path);
-        } catch (error) {
-          await steps.unlink(temporary);
-          throw error;
-        }
-        await steps.syncDirectory(directory);
-      });
+      await replace(record);
+      await doing(`writing the record of ${record.ifName}`, () => steps.syncDirectory(directory));
     },
+
+    complete: replace,
 
     async remove(record) {
       // Not synced: should it come back after a power failure, its DEL runs once more.

@@ -1,4 +1,20 @@
-import { open, readdir, readFile, rename, rm } from "node:fs/promises";
+import {
+  closeSync,
+  constants,
+  fsync as fsyncFile,
+  open as openFile,
+  openSync,
+  writeFile as writeToFile,
+} from "node:fs";
+import { readdir, readFile, rename, rm } from "node:fs/promises";
+import { promisify } from "node:util";
+
+const open = promisify(openFile);
+const writeFile = promisify(writeToFile);
+const fsync = promisify(fsyncFile);
+
+/** A new file, whose writes return when they are on the disk. */
+const newAndSynced = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_DSYNC;
 
 /**
  * The steps a durable file is made of, one by one, so that tests can fail or
@@ -19,14 +35,21 @@ export interface FileSteps {
 export function createFileSteps(): FileSteps {
   return {
     async writeSynced(path, content) {
-      await using file = await open(path, "wx", 0o600);
-      await file.writeFile(content);
-      await file.datasync();
+      const fd = await open(path, newAndSynced, 0o600);
+      try {
+        await writeFile(fd, content);
+      } finally {
+        closeSync(fd);
+      }
     },
     rename,
     syncDirectory: sharedSync(async (path) => {
-      await using directory = await open(path, "r");
-      await directory.sync();
+      const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+      try {
+        await fsync(fd);
+      } finally {
+        closeSync(fd);
+      }
     }),
     unlink: (path) => rm(path, { force: true }),
     list: readdir,

@@ -54,6 +54,12 @@ export interface AttachmentJournal {
   load(): Promise<readonly AttachmentRecord[]>;
   /** Resolves when the record would survive a power failure. Replaces the one of the same (sandbox, interface). */
   write(record: AttachmentRecord): Promise<void>;
+  /**
+   * As `write`, for a record that completes the one that is there: after a
+   * power failure either of both is found. No namespace outlives one, so both
+   * come to the same then: DEL.
+   */
+  complete(record: AttachmentRecord): Promise<void>;
   /** Resolves when it would not come back after the process is killed. */
   remove(record: AttachmentRecord): Promise<void>;
 }

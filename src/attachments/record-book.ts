@@ -19,6 +19,11 @@ export class RecordBook {
     this.#records.set(recordKey(record), record);
   }
 
+  async complete(record: AttachmentRecord): Promise<void> {
+    await this.#journal.complete(record);
+    this.#records.set(recordKey(record), record);
+  }
+
   /** What is known now but couldn't be written: recovery would come to the same end from the older record. */
   note(record: AttachmentRecord): void {
     this.#records.set(recordKey(record), record);

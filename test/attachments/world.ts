@@ -82,7 +82,7 @@ export async function createWorld(changes: Partial<EngineOptions> = {}) {
     /** As after a kill: the old engine is forgotten, whatever it was doing. */
     async restart(): Promise<void> {
       engine = start();
-      await (await engine.recover()).settled;
+      await (await engine.recover(async () => undefined)).settled;
     },
     linkNames: (path: string): readonly string[] => interfaces.links(path).map((link) => link.name),
     async states(): Promise<readonly string[]> {

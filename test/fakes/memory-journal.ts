@@ -13,6 +13,10 @@ export class MemoryJournal implements AttachmentJournal {
     this.#records.set(recordKey(record), record);
   }
 
+  async complete(record: AttachmentRecord): Promise<void> {
+    await this.write(record);
+  }
+
   async remove(record: AttachmentRecord): Promise<void> {
     this.#records.delete(recordKey(record));
   }

@@ -52,6 +52,7 @@ export function createCallErrors(address: ServerAddress): CallErrors {
             rest,
           );
         case "UNSUPPORTED":
+        case "INTERNAL":
           return isForeign(thrown) ? foreign(address, thrown) : translated;
         default:
           return translated;
@@ -109,13 +110,18 @@ function explain(code: string, address: ServerAddress, message: string): Explana
   if (code.includes("CERT") || code.includes("SIGNATURE") || code.includes("ISSUER")) {
     return unreachable(`the certificate of ${at} can't be trusted: ${message} (see --ca)`);
   }
-  if (code === "ERR_HTTP2_ERROR") return unreachable(`what answers at ${at} isn't podplug: ${message}`);
+  if (code === "ERR_HTTP2_ERROR" || code.startsWith("HPE_"))
+    return unreachable(`what answers at ${at} isn't podplug: ${message}`);
   return undefined;
 }
 
-/** A plain HTTP answer of something that knows no such service. */
+/** A plain HTTP answer of something that knows no such service: an agent's own failures carry their details. */
 function isForeign(thrown: unknown): boolean {
-  return thrown instanceof ConnectError && thrown.code === Code.Unimplemented && thrown.details.length === 0;
+  return (
+    thrown instanceof ConnectError &&
+    (thrown.code === Code.Unimplemented || thrown.code === Code.Internal) &&
+    thrown.details.length === 0
+  );
 }
 
 function foreign(address: ServerAddress, cause: unknown): PodplugError {

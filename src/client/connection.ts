@@ -3,7 +3,7 @@ import { connect as connectSocket, isIP, type Socket } from "node:net";
 import { checkServerIdentity, connect as connectTls } from "node:tls";
 import { messageOf, PodplugError } from "../domain/errors.ts";
 import type { Credentials } from "./credentials.ts";
-import type { ServerAddress } from "./server-address.ts";
+import type { NetworkAddress } from "./server-address.ts";
 
 export interface ConnectionOptions extends Credentials {
   /** PEM file of the authorities that may have signed the agent's certificate; the system's when absent. */
@@ -19,8 +19,7 @@ const connectTimeoutMs = 10_000;
  * The returned function throws INVALID_CONFIGURATION when a file can't be
  * read; what the network says comes as the socket's error.
  */
-export function createDialer(address: ServerAddress, options: ConnectionOptions): () => Socket {
-  if (address.kind === "unix") return () => connectSocket(address.path);
+export function createDialer(address: NetworkAddress, options: ConnectionOptions): () => Socket {
   if (address.kind === "http") return () => withTimeout(connectSocket(address.port, address.host), "connect");
   return () => {
     const serverName = options.tlsServerName ?? address.host;

@@ -4,15 +4,21 @@ import { PodplugError } from "../domain/errors.ts";
 export const defaultServer = "unix:///run/podplug/podplug.sock";
 
 /** An agent's address, checked. `text` is how people wrote it, for messages. */
-export type ServerAddress =
-  | { readonly kind: "unix"; readonly text: string; readonly path: string }
-  | {
-      readonly kind: "http" | "https";
-      readonly text: string;
-      readonly host: string;
-      readonly port: number;
-      readonly origin: string;
-    };
+export type ServerAddress = SocketAddress | NetworkAddress;
+
+export interface SocketAddress {
+  readonly kind: "unix";
+  readonly text: string;
+  readonly path: string;
+}
+
+export interface NetworkAddress {
+  readonly kind: "http" | "https";
+  readonly text: string;
+  readonly host: string;
+  readonly port: number;
+  readonly origin: string;
+}
 
 /**
  * Reads `unix:///PATH`, `https://HOST:PORT` or `http://LOOPBACK:PORT`.

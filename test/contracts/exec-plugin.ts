@@ -57,6 +57,12 @@ export function execPluginContract(makeExec: () => ExecPlugin): void {
     expect((await exec({ path, env, stdin: "{}" }, untilDone)).stdout).toBe("{}");
   });
 
+  test("a NUL in its environment is refused, not cut off", async () => {
+    const path = await program("env");
+    const run = { path, env: { ...env, CNI_ARGS: "A=b\0;C=d" }, stdin: "" };
+    await expect(exec(run, untilDone)).rejects.toThrow();
+  });
+
   test("it needn't read its input", async () => {
     const path = await program("exec <&-", prints("done"));
     const exit = await exec({ path, env, stdin: "x".repeat(1_000_000) }, untilDone);

@@ -62,8 +62,11 @@ const rulesLeftOut: Plugin = {
   },
 };
 
+// A cache that may be moved, and is read by the Node.js that made it alone: an older one starts without.
 const loader = `"use strict";
-require("node:module").enableCompileCache({ directory: require("node:path").join(__dirname, "cache"), portable: true });
+if (Number.parseInt(process.versions.node) >= 24) {
+  require("node:module").enableCompileCache({ directory: require("node:path").join(__dirname, "cache"), portable: true });
+}
 require("./main.cjs");
 `;
 

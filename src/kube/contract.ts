@@ -27,9 +27,9 @@ export interface PodFeed {
   watch(signal: AbortSignal): AsyncIterable<PodEvent>;
 }
 
-/** Which pod, and what its network-status was when the new one was made from it. */
+/** Which pod, as it was last known, and what its network-status was when the new one was made from it. */
 export interface StatusWrite {
-  readonly pod: Pick<Pod, "namespace" | "name" | "uid">;
+  readonly pod: Pick<Pod, "namespace" | "name" | "uid" | "resourceVersion">;
   /** The annotation's text that `text` was made from; absent when the pod had none. */
   readonly before: string | undefined;
   /** The annotation's new text. */

@@ -96,6 +96,25 @@ export const reasons = {
       "The target isn't something to plug into: not a network namespace, the host's own, or of a kind that the configured runtime doesn't know.",
     cure: "Name a pod, a container or the network namespace of one.",
   },
+  HOST_NETWORK: {
+    kind: "invalid",
+    transient: false,
+    cause: "The pod or container uses the node's own network: what is plugged there is plugged into the node.",
+    cure: "Name a pod with a network of its own (without hostNetwork: true).",
+  },
+  UID_MISMATCH: {
+    kind: "not-found",
+    transient: true,
+    cause: "A pod of this name runs on this node, with another UID: it was deleted and made again.",
+    cure: "Ask with the UID that the pod has now, or without one. A static pod's is its kubernetes.io/config.hash annotation.",
+  },
+  NAMESPACE_HIDDEN: {
+    kind: "unsupported",
+    transient: false,
+    cause:
+      "The pod's runtime (gVisor, Kata Containers) has a network stack of its own behind the namespace: an interface that is plugged there may not be seen inside.",
+    cure: "Use a pod of another runtime class.",
+  },
   SANDBOX_NOT_READY: {
     kind: "not-ready",
     transient: true,
@@ -246,8 +265,9 @@ export const reasons = {
   UNREACHABLE: {
     kind: "unavailable",
     transient: true,
-    cause: "The agent doesn't answer at the given address.",
-    cure: "Check that the agent runs and that --server names its socket or port.",
+    cause:
+      "The agent doesn't answer at the given address; or it runs, and what it needs in its turn (the container runtime, for one) doesn't answer it.",
+    cure: "Check that what the message names runs, and that --server, or the configuration, names its socket or port.",
   },
   INTERNAL: {
     kind: "internal",

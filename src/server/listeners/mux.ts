@@ -85,8 +85,10 @@ export function createMux(options: {
   server.on("drop", () =>
     log.debug({ connections: limits.connections }, "connection refused, too many are open"),
   );
-  // Without a listener, an accept that fails (no file descriptors left) would end the process.
-  server.on("error", (error) => log.error({ err: error }, "accepting a connection failed"));
+  server.once("listening", () => {
+    // Without a listener, an accept that fails (no file descriptors left) would end the process.
+    server.on("error", (error) => log.error({ err: error }, "accepting a connection failed"));
+  });
 
   const sweeps = setInterval(() => {
     const now = performance.now();

@@ -14,7 +14,7 @@ import { agentMarkerPrefix } from "./cni/run-marker.ts";
 import type { Config } from "./config.ts";
 import { parseConfig, refuseUnbuilt } from "./config.ts";
 import { systemClock } from "./domain/clock.ts";
-import { asPodplugError, kinds, messageOf, PodplugError } from "./domain/errors.ts";
+import { asPodplugError, kinds, messageOf, PodplugError, systemCodeOf } from "./domain/errors.ts";
 import type { Logger } from "./domain/log.ts";
 import { neverAborted } from "./domain/signals.ts";
 import { createDirectExecutor } from "./executor/direct.ts";
@@ -143,6 +143,11 @@ async function claimStateDir(stateDir: string, cleanup: AsyncDisposableStack): P
     return `${dev}-${ino}`;
   } catch (error) {
     if (error instanceof PodplugError) throw error;
+    if (["EEXIST", "ENOTDIR"].includes(systemCodeOf(error) ?? "")) {
+      throw new PodplugError("INVALID_CONFIGURATION", `stateDir ${stateDir} isn't a directory`, {
+        cause: error,
+      });
+    }
     throw new PodplugError("JOURNAL_FAILED", `stateDir ${stateDir} can't be used: ${messageOf(error)}`, {
       cause: error,
     });

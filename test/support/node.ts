@@ -1,15 +1,24 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { JsonObject } from "../../src/domain/json.ts";
+import { promisify } from "node:util";
+import { agentMarkerPrefix } from "../../src/cni/run-marker.ts";
+import { isJsonObject, type JsonObject } from "../../src/domain/json.ts";
+
+const execute = promisify(execFile);
 
 /** The directories, networks and configuration of an agent of a test's own, with Debian's plugins. */
 export interface TestNode extends AsyncDisposable {
   readonly root: string;
   readonly stateDir: string;
+  /** Where the networks' files lie. */
+  readonly networks: string;
   readonly socket: string;
   readonly configFile: string;
   readonly bridge: string;
+  /** The bridge's own address, which pods have as their gateway. */
+  readonly gateway: string;
   /** `blue` and `green` (which takes a MAC) are there: bridges with host-local addresses of one pool. */
   defineNetwork(name: string, plugins: readonly JsonObject[], keys?: JsonObject): Promise<void>;
   bridgePlugin(keys?: JsonObject): JsonObject;
@@ -17,13 +26,22 @@ export interface TestNode extends AsyncDisposable {
   leases(): Promise<readonly string[]>;
   /** The files of the journal, whatever they are. */
   journalFiles(): Promise<readonly string[]>;
+  /** The ends of pods' links on the bridge; none while there is no bridge yet. */
+  hostEnds(): Promise<readonly string[]>;
+  /** What the run markers of this node's agents begin with, once one has started. */
+  markerPrefix(): Promise<string>;
+}
+
+export interface TestNodeOptions {
+  readonly listen?: string;
+  readonly binDirs?: readonly string[];
+  /** Keys of the configuration; a section's are put beside its others. */
+  readonly config?: JsonObject;
 }
 
 let made = 0;
 
-export async function makeNode(
-  options: { readonly listen?: string; readonly binDirs?: readonly string[]; readonly config?: string } = {},
-): Promise<TestNode> {
+export async function makeNode(options: TestNodeOptions = {}): Promise<TestNode> {
   const root = await mkdtemp(join(tmpdir(), "podplug-node-"));
   const networks = join(root, "networks.d");
   const stateDir = join(root, "state");
@@ -31,25 +49,26 @@ export async function makeNode(
   const configFile = join(root, "podplug.yaml");
   made += 1;
   const bridge = `pp${process.pid % 100_000}-${made}`;
+  const { subnet, gateway } = subnetOf(process.pid, made);
   const pool = join(root, "leases");
   await mkdir(networks);
-  await writeFile(
-    configFile,
-    `runtime: netns
-networks: [{ directory: ${networks} }]
-api: { socket: ${socket}, listen: "${options.listen ?? ""}", insecure: true }
-stateDir: ${stateDir}
-cni: { binDirs: [${[...(options.binDirs ?? []), "/usr/lib/cni"].join(", ")}], timeoutSeconds: 20 }
-controller: { enabled: false }
-log: { level: warn, format: pretty }
-${options.config ?? ""}`,
-  );
+
+  const config: JsonObject = {
+    runtime: "netns",
+    networks: [{ directory: networks }],
+    api: { socket, listen: options.listen ?? "", insecure: true },
+    stateDir,
+    cni: { binDirs: [...(options.binDirs ?? []), "/usr/lib/cni"], timeoutSeconds: 20 },
+    controller: { enabled: false },
+    log: { level: "warn", format: "pretty" },
+  };
+  await writeFile(configFile, JSON.stringify(withSections(config, options.config), null, 2));
 
   const bridgePlugin = (keys: JsonObject = {}): JsonObject => ({
     type: "bridge",
     bridge,
     isGateway: true,
-    ipam: { type: "host-local", dataDir: pool, ranges: [[{ subnet: "10.66.0.0/16" }]] },
+    ipam: { type: "host-local", dataDir: pool, ranges: [[{ subnet }]] },
     ...keys,
   });
   const defineNetwork: TestNode["defineNetwork"] = async (name, plugins, keys = {}) => {
@@ -62,9 +81,11 @@ ${options.config ?? ""}`,
   return {
     root,
     stateDir,
+    networks,
     socket,
     configFile,
     bridge,
+    gateway,
     defineNetwork,
     bridgePlugin,
     async leases() {
@@ -72,6 +93,29 @@ ${options.config ?? ""}`,
       return files.filter((file) => /(^|\/)\d+\.\d+\.\d+\.\d+$/.test(file));
     },
     journalFiles: () => readdir(join(stateDir, "results")),
-    [Symbol.asyncDispose]: () => rm(root, { recursive: true, force: true }),
+    hostEnds: () => readdir(join("/sys/class/net", bridge, "brif")).catch(() => []),
+    async markerPrefix() {
+      const { dev, ino } = await stat(stateDir, { bigint: true });
+      return agentMarkerPrefix(`${dev}-${ino}`);
+    },
+    async [Symbol.asyncDispose]() {
+      await execute("ip", ["link", "delete", bridge]).catch(() => {});
+      await rm(root, { recursive: true, force: true });
+    },
   };
+}
+
+function withSections(config: JsonObject, changes: JsonObject = {}): JsonObject {
+  const changed = Object.entries(changes).map(([key, value]) => {
+    const before = config[key];
+    return [key, isJsonObject(before) && isJsonObject(value) ? { ...before, ...value } : value] as const;
+  });
+  return { ...config, ...Object.fromEntries(changed) };
+}
+
+/** Of 62 addresses, unlike those of other nodes of the run: two bridges of one subnet take each other's answers. */
+function subnetOf(process: number, node: number): { readonly subnet: string; readonly gateway: string } {
+  const first = ((process % 16_384) * 16 + (node % 16)) * 64;
+  const base = `10.${first >> 16}.${(first >> 8) & 255}`;
+  return { subnet: `${base}.${first & 255}/26`, gateway: `${base}.${(first & 255) + 1}` };
 }

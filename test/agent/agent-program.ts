@@ -1,0 +1,87 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { join } from "node:path";
+import type { Server } from "../../src/server/server.ts";
+import type { LogLine } from "../support/recording-log.ts";
+
+/** What the agent's log must be for these to read it: part of a node's configuration. */
+export const readableLog = { log: { level: "info", format: "json" } };
+
+export interface ProgramEnd {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stderr: string;
+}
+
+/** `podplug agent`, as its users start it. */
+export interface AgentProgram extends AsyncDisposable {
+  readonly pid: number;
+  readonly addresses: Server["addresses"];
+  readonly ended: Promise<ProgramEnd>;
+  log(): readonly LogLine[];
+  kill(signal: NodeJS.Signals): void;
+}
+
+const podplug = join(import.meta.dirname, "../../bin/podplug");
+
+/** Resolves once it serves; throws with what it said when it ends instead. `before` is a command that runs it. */
+export async function startAgentProgram(
+  configFile: string,
+  before: readonly string[] = [],
+): Promise<AgentProgram> {
+  const { child, ended, said, nextLine } = start(configFile, before);
+  for (;;) {
+    const serving = linesOf(said()).find((line) => line.message === "serving");
+    if (serving) {
+      return {
+        pid: child.pid ?? 0,
+        addresses: serving.facts,
+        ended,
+        log: () => linesOf(said()),
+        kill: (signal) => void child.kill(signal),
+        async [Symbol.asyncDispose]() {
+          child.kill("SIGKILL");
+          await ended;
+        },
+      };
+    }
+    const end = await Promise.race([nextLine(), ended]);
+    if (end) throw new Error(`the agent ended instead of serving: ${JSON.stringify(end)}`);
+  }
+}
+
+/** For an agent that is to end by itself. */
+export async function runAgentProgram(configFile: string): Promise<ProgramEnd> {
+  return await start(configFile, []).ended;
+}
+
+function start(configFile: string, before: readonly string[]) {
+  const [program, ...args] = [...before, podplug, "agent", "--config", configFile] as const;
+  const child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"] });
+  let stderr = "";
+  let wake = Promise.withResolvers<undefined>();
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr += text;
+    wake.resolve(undefined);
+    wake = Promise.withResolvers();
+  });
+  return { child, ended: endOf(child, () => stderr), said: () => stderr, nextLine: () => wake.promise };
+}
+
+async function endOf(child: ChildProcess, stderr: () => string): Promise<ProgramEnd> {
+  const { promise, resolve, reject } = Promise.withResolvers<ProgramEnd>();
+  child.once("error", reject);
+  child.once("close", (code, signal) => resolve({ code, signal, stderr: stderr() }));
+  return await promise;
+}
+
+/** The whole lines that are JSON; others are what isn't logged. */
+function linesOf(stderr: string): readonly LogLine[] {
+  return stderr
+    .split("\n")
+    .slice(0, -1)
+    .filter((line) => line.startsWith("{"))
+    .map((line) => {
+      const { level, msg, time: _time, ...facts } = JSON.parse(line) as Record<string, unknown>;
+      return { level: String(level), message: String(msg), facts };
+    });
+}

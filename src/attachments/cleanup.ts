@@ -14,7 +14,7 @@ import { viewOf } from "./view.ts";
 /** An applier after which nothing stays half removed: what its DEL leaves is tried again, for ever. */
 export interface PersistentApplier {
   readonly applier: Applier;
-  /** Tries now; its lane must be held. Does nothing when the record is cleaned up, or its name taken anew. */
+  /** Tries now; its lane must be held. Does nothing when nothing of that name is left to clean up. */
   cleanUp(record: AttachmentRecord): Promise<void>;
   close(): void;
 }
@@ -60,9 +60,10 @@ export function persistent(
     });
   }
 
-  async function cleanUp({ id, sandbox, ifName }: AttachmentRecord): Promise<void> {
+  // By its name, not its ID: what a later attach of the same name left waits for the same timer.
+  async function cleanUp({ sandbox, ifName }: AttachmentRecord): Promise<void> {
     const record = book.get(sandbox.id, ifName);
-    if (record?.id !== id || record.state === "attached") return;
+    if (!record || record.state === "attached") return;
     await (record.state === "detaching" ? applier.detach(record) : applier.undo(record));
     feed.publish({ kind: "detached", interface: viewOf(record.sandbox, undefined, record) });
   }

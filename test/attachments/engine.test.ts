@@ -1,38 +1,11 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { expect, test } from "vitest";
-import type { AttachmentJournal, AttachmentRecord } from "../../src/attachments/journal.ts";
-import { PodplugError } from "../../src/domain/errors.ts";
 import type { InterfaceEvent } from "../../src/domain/node-api.ts";
 import { neverAborted } from "../../src/domain/signals.ts";
-import { MemoryJournal } from "../fakes/memory-journal.ts";
-import { createWorld } from "./world.ts";
+import { attachBlue, createWorld, diskFull, FaultyJournal, pluginFailed, settle, until } from "./world.ts";
 
 const path = "/run/netns/a";
-const pluginFailed = new PodplugError("PLUGIN_FAILED", "plugin fake failed: no", {
-  plugin: "fake",
-  cniCode: 100,
-});
 const net1 = { by: "interface", interface: "net1" } as const;
-
-type World = Awaited<ReturnType<typeof createWorld>>;
-
-async function attachBlue(world: World) {
-  const target = await world.addNetns(path);
-  const network = { name: "blue", interface: "net1" };
-  return { target, answer: await world.as("tester").attach({ target, network }, neverAborted) };
-}
-
-/** A journal that fails or stops at the nth write, as a full disk or a kill would. */
-class FaultyJournal extends MemoryJournal implements AttachmentJournal {
-  fault: ((record: AttachmentRecord) => Promise<void> | undefined) | undefined;
-
-  override async write(record: AttachmentRecord): Promise<void> {
-    await this.fault?.(record);
-    await super.write(record);
-  }
-}
-
-const diskFull = new PodplugError("JOURNAL_FAILED", "writing the record failed: no space left on the device");
 
 test("the record is written before ADD runs, and says attached only after", async () => {
   const journal = new FaultyJournal();
@@ -398,17 +371,4 @@ test("a failed attach is told to the watchers with its reason", async () => {
 
 async function drainWatch(events: AsyncIterable<InterfaceEvent>): Promise<void> {
   for await (const event of events) void event;
-}
-
-/** Lets everything that can go on without time passing go on. */
-async function settle(): Promise<void> {
-  for (let turns = 0; turns < 50; turns += 1) await turn();
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  for (let turns = 0; turns < 1000; turns += 1) {
-    if (condition()) return;
-    await turn();
-  }
-  throw new Error("the condition never came true");
 }

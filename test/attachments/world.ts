@@ -1,7 +1,9 @@
+import { setImmediate as turn } from "node:timers/promises";
 import type { EngineOptions } from "../../src/attachments/core.ts";
 import { createEngine } from "../../src/attachments/engine.ts";
-import type { AttachmentJournal } from "../../src/attachments/journal.ts";
+import type { AttachmentJournal, AttachmentRecord } from "../../src/attachments/journal.ts";
 import type { Clock } from "../../src/domain/clock.ts";
+import { PodplugError } from "../../src/domain/errors.ts";
 import { silentLogger } from "../../src/domain/log.ts";
 import type { NodeApi } from "../../src/domain/node-api.ts";
 import { neverAborted } from "../../src/domain/signals.ts";
@@ -90,4 +92,46 @@ export async function createWorld(changes: Partial<EngineOptions> = {}) {
     },
     never: neverAborted,
   };
+}
+
+export type World = Awaited<ReturnType<typeof createWorld>>;
+
+/** Network blue as net1 of a new namespace. */
+export async function attachBlue(world: World, path = "/run/netns/a") {
+  const target = await world.addNetns(path);
+  const network = { name: "blue", interface: "net1" };
+  return { target, answer: await world.as("tester").attach({ target, network }, neverAborted) };
+}
+
+export const pluginFailed = new PodplugError("PLUGIN_FAILED", "plugin fake failed: no", {
+  plugin: "fake",
+  cniCode: 100,
+});
+
+export const diskFull = new PodplugError(
+  "JOURNAL_FAILED",
+  "writing the record failed: no space left on the device",
+);
+
+/** A journal that fails or stops at the nth write, as a full disk or a kill would. */
+export class FaultyJournal extends MemoryJournal implements AttachmentJournal {
+  fault: ((record: AttachmentRecord) => Promise<void> | undefined) | undefined;
+
+  override async write(record: AttachmentRecord): Promise<void> {
+    await this.fault?.(record);
+    await super.write(record);
+  }
+}
+
+/** Lets everything that can go on without time passing go on. */
+export async function settle(): Promise<void> {
+  for (let turns = 0; turns < 50; turns += 1) await turn();
+}
+
+export async function until(condition: () => boolean): Promise<void> {
+  for (let turns = 0; turns < 1000; turns += 1) {
+    if (condition()) return;
+    await turn();
+  }
+  throw new Error("the condition never came true");
 }

@@ -1,0 +1,30 @@
+import { expect, test } from "vitest";
+import { neverAborted } from "../../src/domain/signals.ts";
+import { attachBlue, createWorld, pluginFailed, settle, until } from "./world.ts";
+
+const path = "/run/netns/a";
+
+test("what a second failed attach of a name left is tried again as well", async () => {
+  const world = await createWorld();
+  world.executor.failOn("add", pluginFailed);
+  world.executor.failOn("del", pluginFailed);
+  await expect(attachBlue(world)).rejects.toThrow();
+
+  const held = Promise.withResolvers<void>();
+  world.executor.failOn("del", undefined);
+  world.executor.holdOn("add", held.promise);
+  const network = { name: "blue", interface: "net1" };
+  const target = { kind: "netns", netns: path } as const;
+  const again = world.as("tester").attach({ target, network }, neverAborted);
+  await until(() => world.executor.load.now === 1 && world.executor.runs.at(-1) === "ADD net1");
+  world.executor.failOn("del", pluginFailed);
+  held.resolve();
+  await expect(again).rejects.toThrow();
+  expect(await world.states()).toEqual(["net1 failed"]);
+
+  world.executor.failOn("del", undefined);
+  world.clock.fireAll();
+  await settle();
+  expect(await world.states()).toEqual([]);
+  expect(world.executor.leases()).toEqual([]);
+});

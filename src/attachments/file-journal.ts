@@ -24,8 +24,8 @@ export async function createFileJournal(options: {
   const { stateDir, steps, log } = options;
   const directory = join(stateDir, "results");
   const damaged = join(stateDir, "damaged");
-  /** Files of a newer version: ours to leave alone, never to overwrite. */
-  const untouchable = new Set<string>();
+  /** Files to leave alone, never to overwrite, and why. */
+  const untouchable = new Map<string, string>();
   let writes = 0;
 
   await doing("making the journal's directory", async () => {
@@ -52,7 +52,9 @@ export async function createFileJournal(options: {
       await steps.unlink(path);
       return undefined;
     }
-    const decoded = decodeRecord(await steps.read(path));
+    const content = await readUnlessBroken(path, name);
+    if (!content) return undefined;
+    const decoded = decodeRecord(content);
     switch (decoded.kind) {
       case "record":
         if (fileNameOf(decoded.record) === name) return decoded.record;
@@ -62,7 +64,7 @@ export async function createFileJournal(options: {
         log.warn({ file: path }, "a file in the journal isn't podplug's; it is left alone");
         return undefined;
       case "newer":
-        untouchable.add(name);
+        untouchable.set(name, "was written by a newer podplug for the same sandbox and interface");
         log.error(
           { file: path, version: decoded.version },
           "a journal file was written by a newer podplug; its attachment is left alone until that runs again",
@@ -77,15 +79,23 @@ export async function createFileJournal(options: {
     }
   }
 
+  /** One file that can't be read, of whatever kind it is, must not stop the rest. */
+  async function readUnlessBroken(path: string, name: string): Promise<Uint8Array | undefined> {
+    try {
+      return await steps.read(path);
+    } catch (error) {
+      if (!faultsOfOneFile.includes(systemCodeOf(error) ?? "")) throw error;
+      untouchable.set(name, "couldn't be read");
+      log.error({ file: path, err: error }, "a journal file can't be read; it is left alone");
+      return undefined;
+    }
+  }
+
   /** The file has the record's whole content, or the one it had before. */
   async function replace(record: AttachmentRecord): Promise<void> {
     const name = fileNameOf(record);
-    if (untouchable.has(name)) {
-      throw new PodplugError(
-        "JOURNAL_FAILED",
-        `${join(directory, name)} was written by a newer podplug for the same sandbox and interface`,
-      );
-    }
+    const fault = untouchable.get(name);
+    if (fault) throw new PodplugError("JOURNAL_FAILED", `${join(directory, name)} ${fault}`);
     const path = join(directory, name);
     writes += 1;
     const temporary = `${path}.${process.pid}-${writes}${temporarySuffix}`;
@@ -137,6 +147,9 @@ async function doing<T>(what: string, work: () => Promise<T>): Promise<T> {
     });
   }
 }
+
+/** Not those of the process or the directory, such as EMFILE: they would pass for a journal without records. */
+const faultsOfOneFile: readonly string[] = ["EISDIR", "EIO", "EACCES", "ENOENT", "ELOOP", "EUCLEAN"];
 
 const plainCauses: Readonly<Record<string, string>> = {
   ENOSPC: "no space left on the device",

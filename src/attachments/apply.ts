@@ -4,8 +4,9 @@ import type { Logger } from "../domain/log.ts";
 import type { CniAttachment, Executor } from "../executor/contract.ts";
 import type { InterfaceReader, KernelInterface } from "../interfaces/contract.ts";
 import type { Gate } from "./gate.ts";
-import type { AttachmentRecord, RecordedChain } from "./journal.ts";
+import type { AttachmentRecord } from "./journal.ts";
 import type { Namespaces } from "./namespaces.ts";
+import { requireFree } from "./plan.ts";
 import type { RecordBook } from "./record-book.ts";
 
 export interface Applier {
@@ -47,22 +48,36 @@ export function createApplier(options: ApplierOptions): Applier {
 
   async function attach(intent: AttachmentRecord): Promise<Attached> {
     await book.write(intent);
+    /** What to undo when the next step fails. */
+    let begun: AttachmentRecord | undefined;
     try {
-      if (intent.replaces) await del(intent, intent.replaces);
-      const result = await gate.shared(() => executor.add(cniOf(intent), deadline()));
+      if (intent.replaces) {
+        begun = { ...intent, chain: intent.replaces, replaces: undefined };
+        await del(begun);
+        begun = undefined;
+      }
+      const result = await gate.shared(async () => {
+        // Long after it was planned, perhaps: the gate has a queue.
+        requireFree(intent.ifName, await interfaces.list(intent.sandbox, deadline()));
+        begun = { ...intent, replaces: undefined };
+        return await executor.add(cniOf(intent), deadline());
+      });
+      // From here on DEL is owed ADD's result: some plugins undo nothing without it.
+      const added = { ...intent, replaces: undefined, chain: { ...intent.chain, result } };
+      begun = added;
       const links = await interfaces.list(intent.sandbox, deadline());
       const link = links.find((each) => each.name === intent.ifName);
       const record: AttachmentRecord = {
-        ...intent,
+        ...added,
         state: "attached",
-        replaces: undefined,
         attachedAt: clock.now(),
-        chain: { ...intent.chain, result, ifIndex: link?.index },
+        chain: { ...added.chain, ifIndex: link?.index },
       };
+      begun = record;
       await book.complete(record);
       return { record, link };
     } catch (error) {
-      await undo({ ...intent, failure: failureOf(error) }).catch((undoError: unknown) => {
+      await (begun ? undo(begun) : book.remove(intent)).catch((undoError: unknown) => {
         log.error(
           { ...factsOf(intent), err: undoError },
           "undoing a failed attach failed too; it is tried again",
@@ -79,16 +94,17 @@ export function createApplier(options: ApplierOptions): Applier {
   }
 
   async function undo(record: AttachmentRecord): Promise<void> {
-    await delAndForget({ ...record, state: "failed" });
+    await delAndForget({ ...record, state: "failed", attachedAt: undefined });
   }
 
   async function delAndForget(record: AttachmentRecord): Promise<void> {
     try {
-      await del(record, record.chain);
-      if (record.replaces) await del(record, record.replaces);
+      // The replaced one first: its index is known, so that only its own link goes.
+      if (record.replaces) await del({ ...record, chain: record.replaces });
+      await del(record);
       await book.remove(record);
     } catch (error) {
-      const failed: AttachmentRecord = { ...record, failure: record.failure ?? failureOf(error) };
+      const failed: AttachmentRecord = { ...record, failure: failureOf(error) };
       // When even this can't be written, the older record says enough: recovery cleans up from it as well.
       await book.write(failed).catch((writeError: unknown) => {
         log.error({ ...factsOf(record), err: writeError }, "noting a failed cleanup in the journal failed");
@@ -98,26 +114,41 @@ export function createApplier(options: ApplierOptions): Applier {
     }
   }
 
-  async function del(record: AttachmentRecord, chain: RecordedChain): Promise<void> {
-    // A path that leads to another namespace by now was recycled: DEL then runs without CNI_NETNS.
-    const netnsPath = await namespaces.livePath(record.sandbox, deadline());
-    await gate.shared(() => executor.del({ ...cniOf(record, chain), netnsPath }, chain.result, deadline()));
-    if (netnsPath === undefined || chain.ifIndex === undefined) return;
-    const links = await interfaces.list({ netnsPath }, deadline());
-    const left = links.find((link) => link.index === chain.ifIndex);
-    if (left) {
-      throw new PodplugError(
-        "INTERFACE_LEFT",
-        `the plugins removed ${record.ifName}, but the kernel still has it as ${left.name} (index ${left.index})`,
-      );
-    }
+  async function del(record: AttachmentRecord): Promise<void> {
+    const { ifIndex, result } = record.chain;
+    const isOwn = (link: KernelInterface): boolean => link.index === ifIndex;
+    await gate.shared(async () => {
+      const there = await namespaces.find(record.sandbox, deadline());
+      const renamed = there?.links.find((link) => isOwn(link) && link.name !== record.ifName);
+      // Plugins go by names. They would free the address that the link still has, and remove who has its name now.
+      if (renamed) throw leftBehind(record, renamed, "DEL wouldn't find it");
+      const taken = there?.links.some((link) => link.name === record.ifName && !isOwn(link));
+      // In a namespace that is gone, or with its name passed to another link, there is nothing to remove.
+      const netnsPath = ifIndex !== undefined && taken ? undefined : there?.netnsPath;
+      await executor.del({ ...cniOf(record), netnsPath }, result, deadline());
+    });
+    if (ifIndex === undefined) return;
+    const left = (await namespaces.find(record.sandbox, deadline()))?.links.find(isOwn);
+    if (left) throw leftBehind(record, left, "the plugins say they removed it");
   }
 
   return { attach, detach, undo };
 }
 
-/** The CNI parameters of a record; without a namespace's path where the namespace is gone. */
-export function cniOf(record: AttachmentRecord, chain: RecordedChain = record.chain): CniAttachment {
+function leftBehind(
+  { ifName }: AttachmentRecord,
+  { name, index }: KernelInterface,
+  but: string,
+): PodplugError {
+  return new PodplugError(
+    "INTERFACE_LEFT",
+    `the kernel has interface ${ifName} as ${name} (index ${index}); ${but}`,
+  );
+}
+
+/** The CNI parameters of a record. */
+export function cniOf(record: AttachmentRecord): CniAttachment {
+  const { chain } = record;
   return {
     containerId: record.sandbox.id,
     ifName: record.ifName,

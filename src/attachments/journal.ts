@@ -40,7 +40,7 @@ export interface AttachmentRecord {
   /** The chain of the attachment that this one takes the place of, until that one's DEL succeeded. */
   readonly replaces?: RecordedChain | undefined;
   readonly attachedAt?: Date | undefined;
-  /** Why the last DEL, or the ADD before it, failed. */
+  /** Why the last DEL failed. */
   readonly failure?: Failure | undefined;
 }
 

@@ -1,30 +1,42 @@
 import { PodplugError } from "../domain/errors.ts";
-import type { InterfaceReader } from "../interfaces/contract.ts";
+import type { InterfaceReader, KernelInterface } from "../interfaces/contract.ts";
 import { isSameNetns } from "../interfaces/contract.ts";
 import type { Sandbox, SandboxLocator } from "../sandbox/contract.ts";
 
+/** A sandbox's own namespace, as it was found. */
+export interface LiveNamespace {
+  readonly netnsPath: string;
+  readonly links: readonly KernelInterface[];
+}
+
 /** The namespaces of sandboxes, told apart by identity: paths and PIDs are recycled. */
 export interface Namespaces {
-  /** Where the sandbox's own namespace can be entered now; undefined when it is gone. */
-  livePath(sandbox: Sandbox, signal: AbortSignal): Promise<string | undefined>;
+  /** Where the sandbox's own namespace can be entered now, and what is in it; undefined when it is gone. */
+  find(sandbox: Sandbox, signal: AbortSignal): Promise<LiveNamespace | undefined>;
 }
 
 export function createNamespaces(interfaces: InterfaceReader, sandboxes: SandboxLocator): Namespaces {
-  async function leadsHome(sandbox: Sandbox, signal: AbortSignal): Promise<boolean> {
+  /** Undefined when the path leads nowhere, or to another namespace. */
+  async function look(
+    netnsPath: string,
+    { netns }: Sandbox,
+    signal: AbortSignal,
+  ): Promise<LiveNamespace | undefined> {
     try {
-      return isSameNetns(await interfaces.identify(sandbox.netnsPath, signal), sandbox.netns);
+      return { netnsPath, links: await interfaces.list({ netnsPath, netns }, signal) };
     } catch (error) {
-      if (isGone(error)) return false;
+      if (isGone(error)) return undefined;
       throw error;
     }
   }
 
   return {
-    async livePath(sandbox, signal) {
-      if (await leadsHome(sandbox, signal)) return sandbox.netnsPath;
+    async find(sandbox, signal) {
+      const found = await look(sandbox.netnsPath, sandbox, signal);
+      if (found) return found;
       // The namespace of a process that ended may live on under a name.
-      const elsewhere = (await sandboxes.list(signal)).find((each) => each.id === sandbox.id);
-      return elsewhere && isSameNetns(elsewhere.netns, sandbox.netns) ? elsewhere.netnsPath : undefined;
+      const elsewhere = (await sandboxes.list(signal)).find(({ netns }) => isSameNetns(netns, sandbox.netns));
+      return elsewhere && (await look(elsewhere.netnsPath, sandbox, signal));
     },
   };
 }

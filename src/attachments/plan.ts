@@ -42,13 +42,18 @@ export function planAttach(wish: Wish, present: Present, naming: IfNaming): Plan
 function planNamed(wish: Wish, ifName: string, { records, links }: Present): Plan {
   const record = records.find((candidate) => candidate.ifName === ifName);
   if (record) return planAgainst(wish, record, "INTERFACE_IN_USE", `interface ${ifName}`);
+  requireFree(ifName, links);
+  return { step: "attach", ifName };
+}
+
+/** An ADD must not meet a link of its name: undoing it would take that away. INTERFACE_IN_USE. */
+export function requireFree(ifName: string, links: readonly KernelInterface[]): void {
   if (links.some((link) => link.name === ifName)) {
     throw new PodplugError(
       "INTERFACE_IN_USE",
-      `interface ${ifName} is there already and no attachment of podplug's`,
+      `interface ${ifName} is there already, and not as an attachment of that name`,
     );
   }
-  return { step: "attach", ifName };
 }
 
 function planUnnamed(wish: Wish, { records, links }: Present, naming: IfNaming): Plan {

@@ -24,7 +24,7 @@ export async function recoverRecord(
 ): Promise<"kept" | "undone" | "finished"> {
   const { applier, namespaces, log } = options;
   const isNamespaceGone = async (): Promise<boolean> =>
-    (await namespaces.livePath(record.sandbox, neverAborted)) === undefined;
+    (await namespaces.find(record.sandbox, neverAborted)) === undefined;
   switch (record.state) {
     case "attached":
       if (!(await isNamespaceGone())) return "kept";

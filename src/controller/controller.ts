@@ -1,0 +1,113 @@
+import type { Clock } from "../domain/clock.ts";
+import { failureOf } from "../domain/errors.ts";
+import type { Logger } from "../domain/log.ts";
+import type { InterfaceEvent, NodeApi } from "../domain/node-api.ts";
+import type { EventRecorder, PodFeed, PodStatusWriter } from "../kube/contract.ts";
+import type { AnnotationReader } from "./annotations/contract.ts";
+import { pause } from "./deadline.ts";
+import { KeyQueue } from "./key-queue.ts";
+import { KnownAttachments, podKeyOfInterface } from "./known-attachments.ts";
+import { createPublisher } from "./publish.ts";
+import { createReconciler } from "./reconcile.ts";
+
+export interface ControllerOptions {
+  /** The node's API as one of podplug's own reconcilers sees it: the engine's, or a connection to it. */
+  readonly api: NodeApi;
+  readonly pods: PodFeed;
+  readonly status: PodStatusWriter;
+  readonly events: EventRecorder;
+  /** Which annotations are honoured. */
+  readonly annotations: readonly AnnotationReader[];
+  /** What the pod's own network is called in a network-status that nobody else began; none is told without it. */
+  readonly defaultNetworkName: string | undefined;
+  /** Whether links that vanished are made again. */
+  readonly heals: boolean;
+  /** How often every pod with attachments is looked at without a cause. */
+  readonly resyncMs: number;
+  /** How many pods are worked on at once. Those that wait for a plugin or a runtime count too. */
+  readonly maxConcurrent: number;
+  /** How long one call of the API may take. */
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+  /** From 0 to 1, for jitter. */
+  readonly random: () => number;
+  readonly log: Logger;
+}
+
+const firstDelayMs = 250;
+const longestDelayMs = 10_000;
+
+/**
+ * Plugs what the annotations of this node's pods ask for. Level-triggered:
+ * whatever happened while it was away, the first look at each pod catches up
+ * on. Runs until `stopped` aborts, and resolves when what had begun has ended;
+ * neither an API nor an API server that is away ends it.
+ */
+export async function runController(options: ControllerOptions, stopped: AbortSignal): Promise<void> {
+  const { api, pods, annotations, clock, random, log } = options;
+  const known = new KnownAttachments();
+  const publishing = new KeyQueue({ ...options, work: (key, stop) => publish(key, stop) });
+  const publish = createPublisher({ ...options, known });
+  const reconcile = createReconciler({ ...options, known, publish: (key) => publishing.add(key) });
+  const reconciling = new KeyQueue({ ...options, work: reconcile });
+  const ended = new AbortController();
+  const signal = AbortSignal.any([stopped, ended.signal]);
+  const owners = new Set(annotations.map(({ owner }) => owner));
+
+  try {
+    await Promise.all([followPods(), followApi(), resync()]);
+  } finally {
+    ended.abort();
+    await Promise.all([reconciling.close(), publishing.close()]);
+  }
+
+  async function followPods(): Promise<void> {
+    for await (const event of pods.watch(signal)) {
+      if (event.kind === "changed") reconciling.add(event.key);
+    }
+  }
+
+  /** Nothing is worked on before the API has told what there is: until then, nobody knows which pods to look into. */
+  async function followApi(): Promise<void> {
+    for (let attempt = 0; !signal.aborted; attempt += 1) {
+      known.restart();
+      try {
+        for await (const event of api.watch({}, signal)) {
+          if (event.kind === "synced") attempt = 0;
+          heard(event);
+        }
+      } catch (error) {
+        log.warn(
+          { err: error, reason: failureOf(error).reason },
+          "watching the API failed; it is tried again",
+        );
+      }
+      const delayMs = Math.min(firstDelayMs * 2 ** attempt, longestDelayMs);
+      await pause(clock, delayMs * (0.5 + random() / 2), signal);
+    }
+  }
+
+  function heard(event: InterfaceEvent): void {
+    known.note(event);
+    if (event.kind === "present") return;
+    if (event.kind === "synced") {
+      reconciling.open();
+      publishing.open();
+      for (const key of pods.keys()) reconciling.add(key);
+      return;
+    }
+    const key = podKeyOfInterface(event.interface);
+    if (key === undefined) return;
+    const isOwn = owners.has(event.interface.owner);
+    // What a reconciler makes it publishes itself. What goes may have gone behind its back, or make room.
+    if (event.kind === "detached") reconciling.add(key);
+    else if (!isOwn) publishing.add(key);
+  }
+
+  async function resync(): Promise<void> {
+    while (!signal.aborted) {
+      await pause(clock, options.resyncMs * (0.75 + random() / 4), signal);
+      for (const key of known.keys()) reconciling.add(key);
+    }
+  }
+}

@@ -1,0 +1,236 @@
+import { createHash } from "node:crypto";
+import { canonicalJson } from "../domain/json.ts";
+import { isInterfaceName } from "../domain/names.ts";
+import type { PodInterface } from "../domain/node-api.ts";
+import type { NetworkSelection } from "../domain/selection.ts";
+import type { WantedSelection } from "./annotations/contract.ts";
+import { attachedName, isComplete, isLost } from "./attachments.ts";
+import { interfaceOf, isDefault, networkOf, type StatusEntry } from "./status-entries.ts";
+
+export interface StepsInput {
+  /** Whose attachments these are to be; nobody else's are ever touched. */
+  readonly owner: string;
+  readonly podNamespace: string;
+  /** In the annotation's order. */
+  readonly wanted: readonly WantedSelection[];
+  /** All that the node says is in the pod. */
+  readonly interfaces: readonly PodInterface[];
+  /** What network-status says: it knows what the pod was created with, and the names of an earlier sandbox. */
+  readonly status: readonly StatusEntry[];
+  /** On such pods nothing is healed, and no name is `netN`. */
+  readonly isKubeVirt: boolean;
+  /** Whether a link that vanished is made again. */
+  readonly heals: boolean;
+}
+
+export type Step =
+  | {
+      readonly kind: "attach";
+      readonly network: string;
+      readonly selection: NetworkSelection;
+      readonly key: string;
+      /** The attachment of that name or key is ours, with other attributes. */
+      readonly replace: boolean;
+    }
+  | {
+      readonly kind: "detach";
+      readonly attachment: PodInterface;
+      /** lost: its link is gone, and it is attached again by the next step. */
+      readonly why: "unwanted" | "lost";
+    };
+
+/**
+ * The steps from what is there to what is wanted, in their order: adds as the
+ * annotation has them, then removals; but a removal goes first when its
+ * address or hardware address is wanted by an add. Nothing is done for what is
+ * as it should be already.
+ */
+export function stepsBetween(input: StepsInput): readonly Step[] {
+  const own = input.interfaces.filter(
+    ({ attachmentId, owner }) => attachmentId !== "" && owner === input.owner,
+  );
+  const matches = match(input, own);
+  const kept = new Set(matches.values());
+  const names = nameSource(input);
+  const keys = new Set(own.map(({ key }) => key));
+  const changes = input.wanted.flatMap((wanted): readonly Step[] => {
+    const found = matches.get(wanted);
+    if (found === "cold") return [];
+    if (found && networkOfKey(found.key) === wanted.network) return change(wanted, found, found.key, input);
+    const key = freeKey(wanted, keys);
+    keys.add(key);
+    if (found) return change(wanted, found, key, input);
+    const chosen = wanted.selection.interface ?? names(wanted, key);
+    const selection = chosen === undefined ? wanted.selection : { ...wanted.selection, interface: chosen };
+    return [{ kind: "attach", network: wanted.network, selection, key, replace: false }];
+  });
+  const removals = own
+    .filter((attachment) => !kept.has(attachment))
+    .map((attachment) => ({ kind: "detach", attachment, why: "unwanted" }) as const);
+  const isFirst = ({ attachment }: (typeof removals)[number]): boolean =>
+    changes.some((step) => step.kind === "attach" && isInTheWay(attachment, step.selection));
+  return [...removals.filter(isFirst), ...changes, ...removals.filter((removal) => !isFirst(removal))];
+}
+
+type Match = PodInterface | "cold";
+
+/**
+ * Which wanted selection each present attachment stands for. Names decide for
+ * named selections; an unnamed one takes its network's by key, else any that
+ * is as wanted, else any. What the pod was created with counts as there.
+ */
+function match(input: StepsInput, own: readonly PodInterface[]): ReadonlyMap<WantedSelection, Match> {
+  const { wanted, podNamespace } = input;
+  const matches = new Map<WantedSelection, Match>();
+  const free = new Set(own);
+  const pair = (selects: (each: WantedSelection, attachment: PodInterface) => boolean): void => {
+    for (const each of wanted) {
+      if (matches.has(each)) continue;
+      const found = [...free].find((attachment) => selects(each, attachment));
+      if (!found) continue;
+      matches.set(each, found);
+      free.delete(found);
+    }
+  };
+  const isUnnamed = ({ selection }: WantedSelection): boolean => selection.interface === undefined;
+  const hasNetwork = (each: WantedSelection, attachment: PodInterface): boolean =>
+    networkOfKey(attachment.key) === each.network;
+  const isSame = (each: WantedSelection, attachment: PodInterface): boolean =>
+    hasNetwork(each, attachment) && isSameSelection(each, attachment, podNamespace);
+
+  matchCold(input, matches);
+  pair(
+    (each, attachment) => each.selection.interface === attachedName(attachment) && isSame(each, attachment),
+  );
+  // Before a name is taken from an attachment, whoever wants it as it is may keep it.
+  pair((each, attachment) => isUnnamed(each) && each.key === attachment.key && isSame(each, attachment));
+  pair((each, attachment) => isUnnamed(each) && isSame(each, attachment));
+  pair((each, attachment) => each.selection.interface === attachedName(attachment));
+  pair((each, attachment) => isUnnamed(each) && each.key === attachment.key && hasNetwork(each, attachment));
+  pair((each, attachment) => isUnnamed(each) && hasNetwork(each, attachment));
+  return matches;
+}
+
+function matchCold(
+  { wanted, status, interfaces, podNamespace }: StepsInput,
+  matches: Map<WantedSelection, Match>,
+): void {
+  const free = new Set(
+    status.filter((entry) => {
+      const name = interfaceOf(entry);
+      if (name === "" || isDefault(entry)) return false;
+      const link = interfaces.find((each) => each.name === name || attachedName(each) === name);
+      // Without a link it may be an earlier sandbox's, unless its device says why there is none.
+      return link ? link.attachmentId === "" : entry["device-info"] !== undefined;
+    }),
+  );
+  const take = (each: WantedSelection, isOne: (entry: StatusEntry) => boolean): void => {
+    if (matches.has(each)) return;
+    const found = [...free].find(
+      (entry) => wholeName(networkOf(entry), podNamespace) === each.network && isOne(entry),
+    );
+    if (!found) return;
+    matches.set(each, "cold");
+    free.delete(found);
+  };
+  for (const each of wanted) take(each, (entry) => interfaceOf(entry) === each.selection.interface);
+  for (const each of wanted) if (each.selection.interface === undefined) take(each, () => true);
+}
+
+/** What brings an attachment of ours to what is wanted of it. */
+function change(
+  wanted: WantedSelection,
+  attachment: PodInterface,
+  key: string,
+  input: StepsInput,
+): readonly Step[] {
+  const isSame =
+    networkOfKey(attachment.key) === wanted.network &&
+    isSameSelection(wanted, attachment, input.podNamespace);
+  const isHealed = isLost(attachment) && input.heals && !input.isKubeVirt;
+  if (isSame && isComplete(attachment) && !isHealed) return [];
+  const isNamed = wanted.selection.interface !== undefined;
+  const keepsName = isNamed || isHealed || attachment.selection?.interface !== undefined;
+  const attach: Step = {
+    kind: "attach",
+    network: wanted.network,
+    selection: keepsName ? { ...wanted.selection, interface: attachedName(attachment) } : wanted.selection,
+    key,
+    replace: !isHealed,
+  };
+  return isHealed ? [{ kind: "detach", attachment, why: "lost" }, attach] : [attach];
+}
+
+function isSameSelection(
+  wanted: WantedSelection,
+  { selection = {} }: PodInterface,
+  podNamespace: string,
+): boolean {
+  const plain = ({ namespace, interface: _interface, ...rest }: NetworkSelection): NetworkSelection =>
+    namespace === podNamespace ? rest : { ...rest, namespace };
+  return canonicalJson(plain(wanted.selection)) === canonicalJson(plain(selection));
+}
+
+function isInTheWay(attachment: PodInterface, selection: NetworkSelection): boolean {
+  const held = attachment.selection;
+  const bare = (ips: readonly string[] = []): readonly string[] => ips.map((ip) => ip.split("/", 1)[0] ?? "");
+  return (
+    selection.interface === attachedName(attachment) ||
+    (selection.mac !== undefined && selection.mac === held?.mac) ||
+    bare(selection.ips).some((ip) => bare([...(held?.ips ?? []), ...attachment.ips]).includes(ip))
+  );
+}
+
+/** Its own key, or where an attachment of the same network holds that, the next one nobody has. */
+function freeKey(wanted: WantedSelection, taken: ReadonlySet<string>): string {
+  if (!taken.has(wanted.key)) return wanted.key;
+  let occurrence = 1;
+  while (taken.has(`${wanted.network}#${occurrence}`)) occurrence += 1;
+  return `${wanted.network}#${occurrence}`;
+}
+
+/**
+ * Names for new attachments of unnamed selections: the one that the status
+ * remembers from an earlier sandbox; on pods that KubeVirt runs never `netN`,
+ * which would make it name all of the machine's interfaces by their order;
+ * else the node's choice.
+ */
+function nameSource({
+  status,
+  interfaces,
+  wanted,
+  podNamespace,
+  isKubeVirt,
+}: StepsInput): (wanted: WantedSelection, key: string) => string | undefined {
+  const taken = new Set([
+    ...interfaces.flatMap((each) => [each.name, attachedName(each)]),
+    ...wanted.map(({ selection }) => selection.interface ?? ""),
+  ]);
+  return ({ network }, key) => {
+    const remembered = status
+      .filter((entry) => wholeName(networkOf(entry), podNamespace) === network)
+      .map(interfaceOf)
+      .find(
+        (name) =>
+          isInterfaceName(name) &&
+          name !== "lo" &&
+          !taken.has(name) &&
+          !(isKubeVirt && /^net\d+$/.test(name)),
+      );
+    const name = remembered ?? (isKubeVirt ? hashedName(key) : undefined);
+    if (name !== undefined) taken.add(name);
+    return name;
+  };
+}
+
+function hashedName(key: string): string {
+  return `plug${createHash("sha256").update(key).digest("hex").slice(0, 11)}`;
+}
+
+function networkOfKey(key: string): string {
+  return key.slice(0, Math.max(key.lastIndexOf("#"), 0));
+}
+
+function wholeName(name: string, podNamespace: string): string {
+  return name.includes("/") ? name : `${podNamespace}/${name}`;
+}

@@ -1,0 +1,129 @@
+import type { Clock } from "../domain/clock.ts";
+import type { Logger } from "../domain/log.ts";
+
+/**
+ * done:   nothing to do until the key is added again.
+ * soon:   what failed may succeed by itself: again with a delay that doubles.
+ * slowly: what failed needs somebody, whose act nobody tells us of.
+ */
+export type Outcome = "done" | "soon" | "slowly";
+
+const firstDelayMs = 500;
+const longestDelayMs = 30_000;
+const slowDelayMs = 60_000;
+
+export interface KeyQueueOptions {
+  readonly work: (key: string, signal: AbortSignal) => Promise<Outcome>;
+  /** How many keys are worked on at once. */
+  readonly maxConcurrent: number;
+  readonly clock: Clock;
+  /** From 0 to 1, for jitter. */
+  readonly random: () => number;
+  readonly log: Logger;
+}
+
+interface KeyState {
+  running: boolean;
+  /** Added while it ran: once more, as what it read may be old. */
+  dirty: boolean;
+  attempt: number;
+  timer?: Disposable | undefined;
+}
+
+/**
+ * Keys to work on: each once however often it is added, never twice at a
+ * time, many side by side in the order they came. A key that failed comes
+ * back by itself; one that throws is taken for one that may yet succeed.
+ */
+export class KeyQueue {
+  readonly #options: KeyQueueOptions;
+  readonly #states = new Map<string, KeyState>();
+  readonly #waiting = new Set<string>();
+  readonly #running = new Set<Promise<void>>();
+  readonly #closing = new AbortController();
+  #open = false;
+
+  constructor(options: KeyQueueOptions) {
+    this.#options = options;
+  }
+
+  /** Work begins; what was added before was only noted. */
+  open(): void {
+    this.#open = true;
+    this.#pump();
+  }
+
+  add(key: string): void {
+    const state = this.#stateOf(key);
+    state.timer?.[Symbol.dispose]();
+    state.timer = undefined;
+    if (state.running) state.dirty = true;
+    else this.#waiting.add(key);
+    this.#pump();
+  }
+
+  /** Aborts what runs and resolves when it has ended; nothing begins any more. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    for (const { timer } of this.#states.values()) timer?.[Symbol.dispose]();
+    this.#states.clear();
+    this.#waiting.clear();
+    await Promise.all(this.#running);
+  }
+
+  #stateOf(key: string): KeyState {
+    const state = this.#states.get(key) ?? { running: false, dirty: false, attempt: 0 };
+    this.#states.set(key, state);
+    return state;
+  }
+
+  #pump(): void {
+    while (
+      this.#open &&
+      !this.#closing.signal.aborted &&
+      this.#running.size < this.#options.maxConcurrent &&
+      this.#waiting.size > 0
+    ) {
+      const [key = ""] = this.#waiting;
+      this.#waiting.delete(key);
+      const run: Promise<void> = this.#run(key).finally(() => {
+        this.#running.delete(run);
+        this.#pump();
+      });
+      this.#running.add(run);
+    }
+  }
+
+  async #run(key: string): Promise<void> {
+    const { work, log } = this.#options;
+    const state = this.#stateOf(key);
+    state.running = true;
+    let outcome: Outcome;
+    try {
+      outcome = await work(key, this.#closing.signal);
+    } catch (error) {
+      outcome = "soon";
+      if (!this.#closing.signal.aborted)
+        log.warn({ pod: key, err: error }, "a pod's work failed; it is tried again");
+    }
+    state.running = false;
+    if (this.#closing.signal.aborted) return;
+    if (state.dirty) {
+      state.dirty = false;
+      this.#waiting.add(key);
+    } else if (outcome === "done") {
+      this.#states.delete(key);
+    } else {
+      state.timer = this.#again(key, state, outcome);
+    }
+  }
+
+  #again(key: string, state: KeyState, outcome: "soon" | "slowly"): Disposable {
+    const { clock, random } = this.#options;
+    const delayMs =
+      outcome === "soon" ? Math.min(firstDelayMs * 2 ** state.attempt, longestDelayMs) : slowDelayMs;
+    state.attempt += 1;
+    // Half to the whole of it, so that many that failed at once spread out.
+    return clock.setTimer(delayMs * (0.5 + random() / 2), () => this.add(key));
+  }
+}

@@ -1,0 +1,116 @@
+import type { Clock } from "../domain/clock.ts";
+import { asPodplugError } from "../domain/errors.ts";
+import type { Logger } from "../domain/log.ts";
+import type { NodeApi } from "../domain/node-api.ts";
+import type { Pod, PodKey } from "../domain/pod.ts";
+import type { EventRecorder, PodFeed, PodStatusWriter } from "../kube/contract.ts";
+import { networkStatusAnnotation } from "../kube/contract.ts";
+import { withDeadline } from "./deadline.ts";
+import type { Outcome } from "./key-queue.ts";
+import type { KnownAttachments } from "./known-attachments.ts";
+import { isKubeVirt, targetOf } from "./pod-words.ts";
+import { nextStatus } from "./status.ts";
+import { interfaceOf, isDefault, readStatus } from "./status-entries.ts";
+
+export interface PublisherOptions {
+  readonly api: NodeApi;
+  readonly pods: PodFeed;
+  readonly status: PodStatusWriter;
+  readonly events: EventRecorder;
+  readonly known: KnownAttachments;
+  readonly defaultNetworkName: string | undefined;
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** How often others may get in between before it is left to the backoff. */
+const maxConflicts = 5;
+
+/** What this process knows of a pod's annotation beyond what the feed says. */
+interface Memory {
+  readonly uid: string;
+  /** The pod as a write answered it, newer than the feed's pod of this version. */
+  answered?: { readonly feedVersion: string; readonly pod: Pod } | undefined;
+  published: ReadonlySet<string>;
+}
+
+/** Brings a pod's network-status to what is in the pod; returns whether to try again. */
+export function createPublisher(options: PublisherOptions) {
+  const { api, pods, status, events, known, clock, timeoutMs, log } = options;
+  const memories = new Map<PodKey, Memory>();
+
+  return async function publish(key: PodKey, signal: AbortSignal): Promise<Outcome> {
+    const pod = pods.get(key);
+    if (!pod || pod.deletionTimestamp) {
+      memories.delete(key);
+      return "done";
+    }
+    const memory = memoryOf(key, pod);
+    let text = newest(pod, memory).annotations[networkStatusAnnotation];
+    if (!known.has(key) && !namesInterfaces(text)) return "done";
+    try {
+      for (let round = 0; round < maxConflicts; round += 1) {
+        const interfaces = await call(signal, (each) => api.list({ target: targetOf(pod) }, each));
+        const next = nextStatus({
+          text,
+          interfaces,
+          isKubeVirt: isKubeVirt(pod),
+          defaultNetworkName: options.defaultNetworkName,
+          published: memory.published,
+        });
+        if (next.kind === "unchanged") return "done";
+        const write = { pod, before: text, text: next.text };
+        const answer = await call(signal, (each) => status.write(write, each));
+        if (answer.kind === "gone") return "done";
+        memory.answered = { feedVersion: pod.resourceVersion, pod: answer.pod };
+        text = answer.pod.annotations[networkStatusAnnotation];
+        if (answer.kind === "conflict") continue;
+        memory.published = new Set([...memory.published, ...namesOf(next.text)]);
+        log.debug({ pod: key }, "network-status written");
+        if (next.fault !== undefined) tellReplaced(pod, next.fault, write.before);
+        return "done";
+      }
+      return "soon";
+    } catch (thrown) {
+      if (signal.aborted) return "done";
+      const error = asPodplugError(thrown);
+      log.warn({ pod: key, reason: error.reason, err: error }, "network-status could not be written");
+      return error.transient ? "soon" : "slowly";
+    }
+  };
+
+  function memoryOf(key: PodKey, { uid }: Pod): Memory {
+    const memory = memories.get(key);
+    if (memory?.uid === uid) return memory;
+    const fresh: Memory = { uid, published: new Set() };
+    memories.set(key, fresh);
+    return fresh;
+  }
+
+  async function call<T>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return await withDeadline({ clock, timeoutMs, signal }, work);
+  }
+
+  /** What was there is told once more, as it is gone then. */
+  function tellReplaced(pod: Pod, fault: string, before: string | undefined): void {
+    const message = `annotation ${networkStatusAnnotation} couldn't be read (${fault}) and was written anew; it was: ${before}`;
+    events.record(pod, { type: "Warning", reason: "NetworkStatusReplaced", message });
+    log.warn({ pod: `${pod.namespace}/${pod.name}`, fault, before }, "unreadable network-status replaced");
+  }
+}
+
+function newest(pod: Pod, { answered }: Memory): Pod {
+  return answered?.feedVersion === pod.resourceVersion ? answered.pod : pod;
+}
+
+function namesInterfaces(text: string | undefined): boolean {
+  return namesOf(text).length > 0;
+}
+
+/** Of every network but the default one. */
+function namesOf(text: string | undefined): readonly string[] {
+  const read = readStatus(text);
+  if (read.kind === "malformed") return [];
+  return read.entries.filter((entry) => !isDefault(entry)).map(interfaceOf);
+}

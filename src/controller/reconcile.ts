@@ -1,0 +1,210 @@
+import type { Clock } from "../domain/clock.ts";
+import { asPodplugError, type PodplugError } from "../domain/errors.ts";
+import type { Logger } from "../domain/log.ts";
+import type { NodeApi, PodInterface } from "../domain/node-api.ts";
+import type { Pod, PodKey } from "../domain/pod.ts";
+import type { EventRecorder, PodFeed } from "../kube/contract.ts";
+import { networkStatusAnnotation } from "../kube/contract.ts";
+import type { AnnotationReader, Wanted } from "./annotations/contract.ts";
+import { withDeadline } from "./deadline.ts";
+import { type Step, stepsBetween } from "./desired.ts";
+import { addedEvent, addFailedEvent, refusedEvent, removedEvent, removeFailedEvent } from "./events.ts";
+import type { Outcome } from "./key-queue.ts";
+import type { KnownAttachments } from "./known-attachments.ts";
+import { isKubeVirt, targetOf } from "./pod-words.ts";
+import { readStatus } from "./status-entries.ts";
+
+export interface ReconcilerOptions {
+  readonly api: NodeApi;
+  readonly pods: PodFeed;
+  readonly events: EventRecorder;
+  readonly annotations: readonly AnnotationReader[];
+  readonly known: KnownAttachments;
+  readonly heals: boolean;
+  readonly timeoutMs: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** What is in the pod may have changed, or its status may be wrong. */
+  readonly publish: (key: PodKey) => void;
+}
+
+/**
+ * Brings a pod to what its annotations ask for: reads the world, compares,
+ * acts. Every step is tried whatever became of the ones before; what failed is
+ * found again by the next look.
+ */
+export function createReconciler(options: ReconcilerOptions) {
+  const { api, pods, events, annotations, known, clock, timeoutMs, log, publish } = options;
+  /** What was refused and told already, so that it is told once. */
+  const told = new Map<PodKey, { readonly uid: string; readonly texts: Map<string, string> }>();
+
+  return async function reconcile(key: PodKey, signal: AbortSignal): Promise<Outcome> {
+    const pod = pods.get(key);
+    if (!pod || pod.deletionTimestamp) {
+      told.delete(key);
+      return "done";
+    }
+    const wanted = annotations.map((reader) => ({
+      reader,
+      wanted: reader.read(pod.annotations[reader.annotation], pod.namespace),
+    }));
+    for (const each of wanted) tellRefused(key, pod, each.reader, each.wanted);
+    const asks = wanted.some((each) => each.wanted.kind === "valid" && each.wanted.selections.length > 0);
+    let outcome: Outcome = "done";
+    if (asks || known.has(key)) {
+      let interfaces: readonly PodInterface[];
+      try {
+        interfaces = await call(signal, (each) => api.list({ target: targetOf(pod) }, each));
+      } catch (thrown) {
+        return signal.aborted ? "done" : lookFailed(key, asPodplugError(thrown));
+      }
+      for (const each of wanted) {
+        if (each.wanted.kind === "invalid") continue;
+        const steps = stepsBetween({
+          owner: each.reader.owner,
+          podNamespace: pod.namespace,
+          wanted: each.wanted.selections,
+          interfaces,
+          status: statusOf(pod),
+          isKubeVirt: isKubeVirt(pod),
+          heals: options.heals,
+        });
+        outcome = worse(outcome, await carryOut(key, pod, each.reader, steps, signal));
+      }
+    }
+    publish(key);
+    return outcome;
+  };
+
+  async function carryOut(
+    key: PodKey,
+    pod: Pod,
+    reader: AnnotationReader,
+    steps: readonly Step[],
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    let outcome: Outcome = "done";
+    let lostStays = false;
+    for (const [index, step] of steps.entries()) {
+      // What is wanted by now is another matter: its change has been queued.
+      if (signal.aborted || !isStillWanted(key, pod, reader)) return outcome;
+      if (lostStays) {
+        // This step would put it where the lost one still is.
+        lostStays = false;
+        continue;
+      }
+      const failure =
+        step.kind === "attach" ? await attach(pod, reader, step, signal) : await detach(pod, step, signal);
+      outcome = worse(outcome, failure);
+      lostStays = failure !== "done" && step.kind === "detach" && step.why === "lost";
+      if (index < steps.length - 1) publish(key);
+    }
+    return outcome;
+  }
+
+  function isStillWanted(key: PodKey, pod: Pod, { annotation }: AnnotationReader): boolean {
+    const now = pods.get(key);
+    return (
+      now !== undefined &&
+      now.uid === pod.uid &&
+      now.deletionTimestamp === undefined &&
+      now.annotations[annotation] === pod.annotations[annotation]
+    );
+  }
+
+  async function attach(
+    pod: Pod,
+    { owner }: AnnotationReader,
+    { network, selection, key, replace }: Step & { kind: "attach" },
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    try {
+      const request = { target: targetOf(pod), network: selection, owner, key, replace };
+      const answer = await call(signal, (each) => api.attach(request, each));
+      if (answer.created) events.record(pod, addedEvent(answer.interface));
+      return "done";
+    } catch (thrown) {
+      if (signal.aborted) return "done";
+      const error = asPodplugError(thrown);
+      if (isPodsAffair(error)) events.record(pod, addFailedEvent(network, selection.interface, error));
+      return stepFailed(pod, error, { network, interface: selection.interface }, "attaching failed");
+    }
+  }
+
+  async function detach(
+    pod: Pod,
+    { attachment, why }: Step & { kind: "detach" },
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const { network, name, attachmentId } = attachment;
+    try {
+      const request = { target: targetOf(pod), which: { by: "id", attachmentId } } as const;
+      const answer = await call(signal, (each) => api.detach(request, each));
+      if (answer.detached && why === "unwanted") events.record(pod, removedEvent(attachment));
+      return "done";
+    } catch (thrown) {
+      if (signal.aborted) return "done";
+      const error = asPodplugError(thrown);
+      if (isPodsAffair(error)) events.record(pod, removeFailedEvent(attachment, error));
+      return stepFailed(pod, error, { network, interface: name }, "detaching failed");
+    }
+  }
+
+  function stepFailed(
+    { namespace, name }: Pod,
+    error: PodplugError,
+    facts: object,
+    message: string,
+  ): Outcome {
+    log.warn({ pod: `${namespace}/${name}`, ...facts, reason: error.reason, err: error }, message);
+    if (error.transient) return "soon";
+    // Only the annotation can cure what is wrong with itself, and its change comes to us.
+    return error.kind === "invalid" ? "done" : "slowly";
+  }
+
+  /** The pod may not run yet, or not here; a pod that can't be plugged into, as one of the host's network, is left. */
+  function lookFailed(key: PodKey, error: PodplugError): Outcome {
+    const isExpected = ["SANDBOX_NOT_READY", "TARGET_NOT_FOUND"].includes(error.reason) || !error.transient;
+    if (isExpected) log.debug({ pod: key, reason: error.reason, err: error }, "pod can't be looked into now");
+    else log.warn({ pod: key, reason: error.reason, err: error }, "looking into a pod failed");
+    return error.transient ? "soon" : "done";
+  }
+
+  function tellRefused(key: PodKey, pod: Pod, { annotation }: AnnotationReader, wanted: Wanted): void {
+    const refusals =
+      wanted.kind === "invalid"
+        ? [`annotation ${annotation} is invalid and changes nothing: ${wanted.fault}`]
+        : wanted.refused.map(({ network, fault }) => `network ${network} is refused: ${fault}`);
+    let memory = told.get(key);
+    if (memory?.uid !== pod.uid) {
+      memory = { uid: pod.uid, texts: new Map() };
+      told.set(key, memory);
+    }
+    const all = refusals.join("\n");
+    if ((memory.texts.get(annotation) ?? "") === all) return;
+    memory.texts.set(annotation, all);
+    for (const refusal of refusals) {
+      events.record(pod, refusedEvent(refusal));
+      log.info({ pod: key, refusal }, "annotation refused");
+    }
+  }
+
+  async function call<T>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return await withDeadline({ clock, timeoutMs, signal }, work);
+  }
+}
+
+function statusOf(pod: Pod) {
+  const read = readStatus(pod.annotations[networkStatusAnnotation]);
+  return read.kind === "entries" ? read.entries : [];
+}
+
+/** An agent or API server that is away is the node's affair: a pod's users can do nothing about it. */
+function isPodsAffair({ kind }: PodplugError): boolean {
+  return kind !== "unavailable" && kind !== "canceled" && kind !== "unauthenticated";
+}
+
+function worse(a: Outcome, b: Outcome): Outcome {
+  const order: readonly Outcome[] = ["done", "slowly", "soon"];
+  return order.indexOf(a) > order.indexOf(b) ? a : b;
+}

@@ -1,7 +1,7 @@
 export interface PodRef {
   readonly namespace: string;
   readonly name: string;
-  /** When given, a running pod with another UID is refused. */
+  /** When given, a running pod with another UID is refused. A mirror pod is asked for with its `kubernetes.io/config.hash`. */
   readonly uid?: string | undefined;
 }
 

@@ -17,9 +17,11 @@ export interface Sandbox {
 
 /**
  * Finds the sandbox behind a target. Failures: TARGET_NOT_FOUND (no such
- * thing on this node), TARGET_INVALID (not a pod's namespace, the host's, or
- * a kind of target this runtime doesn't know), SANDBOX_NOT_READY (it exists
- * but doesn't run), UNREACHABLE (the runtime is away).
+ * thing on this node), UID_MISMATCH (a pod of this name, but not that one),
+ * TARGET_INVALID (not a pod's namespace, the host's, or a kind of target this
+ * runtime doesn't know), HOST_NETWORK, NAMESPACE_HIDDEN (another runtime than
+ * runc keeps it), SANDBOX_NOT_READY (it exists but doesn't run), UNREACHABLE
+ * (the runtime is away).
  */
 export interface SandboxLocator {
   /** What runs here, for people: `netns`, `cri containerd 2.1.9`. */

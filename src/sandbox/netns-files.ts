@@ -4,8 +4,9 @@ import { posix } from "node:path";
 import { messageOf, PodplugError, systemCodeOf } from "../domain/errors.ts";
 import { abortError } from "../domain/signals.ts";
 import { describeTarget } from "../domain/target.ts";
-import { type InterfaceReader, isSameNetns, type NetnsIdentity } from "../interfaces/contract.ts";
+import type { InterfaceReader, NetnsIdentity } from "../interfaces/contract.ts";
 import type { Sandbox, SandboxLocator } from "./contract.ts";
+import { createHostNetns } from "./host-netns.ts";
 
 export interface NetnsLocatorOptions {
   readonly interfaces: InterfaceReader;
@@ -21,25 +22,8 @@ export interface NetnsLocatorOptions {
  * those of the directory, each once, by its first name.
  */
 export function createNetnsLocator(options: NetnsLocatorOptions): SandboxLocator {
-  const {
-    interfaces,
-    directory = "/run/netns",
-    hostNetnsPaths = ["/proc/self/ns/net", "/proc/1/ns/net"],
-  } = options;
-
-  let hosts: readonly NetnsIdentity[] | undefined;
-
-  /** Asked for once: neither this process nor the first one moves to another namespace. */
-  async function hostNamespaces(signal: AbortSignal): Promise<readonly NetnsIdentity[]> {
-    if (hosts) return hosts;
-    const found = await Promise.all(
-      hostNetnsPaths.map((path) =>
-        unless(["TARGET_NOT_FOUND", "PRIVILEGE_MISSING"], interfaces.identify(path, signal)),
-      ),
-    );
-    hosts = found.filter((identity) => identity !== undefined);
-    return hosts;
-  }
+  const { interfaces, directory = "/run/netns" } = options;
+  const hostNetns = createHostNetns(interfaces, options.hostNetnsPaths);
 
   return {
     describe: async () => "netns",
@@ -53,16 +37,14 @@ export function createNetnsLocator(options: NetnsLocatorOptions): SandboxLocator
       }
       const netnsPath = pathOf(target.netns, directory);
       const netns = await interfaces.identify(netnsPath, signal);
-      for (const host of await hostNamespaces(signal)) {
-        if (isSameNetns(host, netns)) {
-          throw new PodplugError("TARGET_INVALID", `${netnsPath} is the host's own network namespace`);
-        }
+      if (await hostNetns.includes(netns, signal)) {
+        throw new PodplugError("TARGET_INVALID", `${netnsPath} is the host's own network namespace`);
       }
       return { id: netnsSandboxId(netns), netnsPath, netns };
     },
 
     async list(signal) {
-      const seen = new Set((await hostNamespaces(signal)).map(netnsSandboxId));
+      const seen = new Set<string>();
       const sandboxes: Sandbox[] = [];
       for (const name of await namesIn(directory, signal)) {
         const netnsPath = posix.join(directory, name);
@@ -70,7 +52,7 @@ export function createNetnsLocator(options: NetnsLocatorOptions): SandboxLocator
           ["TARGET_NOT_FOUND", "TARGET_INVALID"],
           interfaces.identify(netnsPath, signal),
         );
-        if (netns === undefined) continue;
+        if (netns === undefined || (await hostNetns.includes(netns, signal))) continue;
         const id = netnsSandboxId(netns);
         if (seen.has(id)) continue;
         seen.add(id);

@@ -69,8 +69,14 @@ export const rooms: readonly Room[] = [
   },
 ];
 
-/** Rooms that may import gen/: everything else speaks the domain's types. */
-export const speakMessages: readonly string[] = ["wire", "server", "client"];
+/** Files or folders that may import gen/: everything else speaks the domain's types. */
+export const speakMessages: readonly string[] = [
+  "src/wire/",
+  "src/server/",
+  "src/client/",
+  // The container runtime's own interface.
+  "src/sandbox/cri",
+];
 
 /** Packages that only these files or folders may import, and why. */
 export const packageHomes: readonly {
@@ -90,8 +96,18 @@ export const packageHomes: readonly {
   },
   {
     package: /^(@connectrpc|@bufbuild)\//,
-    homes: ["src/wire/", "src/server/", "src/client/", "gen/"],
-    why: "messages and RPCs end at wire: below it everything speaks the domain's types",
+    homes: ["src/wire/", "src/server/", "src/client/", "src/sandbox/cri", "gen/"],
+    why: "messages and RPCs end at wire, and the container runtime's in its locator: everything else speaks the domain's types",
+  },
+  {
+    package: /^@grpc\//,
+    homes: ["src/sandbox/cri"],
+    why: "the container runtime alone is spoken to with it",
+  },
+  {
+    package: /^dockerode$/,
+    homes: ["src/sandbox/docker"],
+    why: "one file meets Docker's types and makes them ours, and a node without Docker never loads it",
   },
   {
     package: /^commander$/,

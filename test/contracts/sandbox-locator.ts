@@ -118,7 +118,7 @@ export function podLocatorContract(makeWorld: () => Promise<PodWorld>): void {
     });
     await expect(
       world.locator.locate({ kind: "pod", pod: { ...web, uid: "another" } }, signal),
-    ).rejects.toEqual(failure("TARGET_NOT_FOUND"));
+    ).rejects.toEqual(failure("UID_MISMATCH"));
   });
 
   test("that isn't here is TARGET_NOT_FOUND, and so is an unknown container", async () => {
@@ -167,6 +167,14 @@ export function podLocatorContract(makeWorld: () => Promise<PodWorld>): void {
     expect(listed).toEqual(expect.arrayContaining(located));
     await world.pods.remove(web);
     expect(await world.locator.list(signal)).toMatchObject([{ pod: db }]);
+  });
+
+  test("is one sandbox by its name and by its namespace's path", async () => {
+    await using world = await makeWorld();
+    await world.pods.add(db);
+    await world.pods.add(web);
+    const sandbox = await world.locator.locate({ kind: "pod", pod: web }, signal);
+    expect(await world.locator.locate({ kind: "netns", netns: sandbox.netnsPath }, signal)).toEqual(sandbox);
   });
 
   test("isn't looked for once the caller has gone", async () => {

@@ -89,7 +89,10 @@ export function createFakeSandboxes(interfaces: FakeInterfaces): FakeSandboxes {
         case "pod": {
           const { uid } = target.pod;
           const pod = pods.get(keyOf(target.pod));
-          return answer(uid === undefined || pod?.ref.uid === uid ? pod : undefined, target);
+          if (pod && uid !== undefined && pod.ref.uid !== uid) {
+            throw new PodplugError("UID_MISMATCH", `${describeTarget(target)} has another UID`);
+          }
+          return answer(pod, target);
         }
         case "container":
           return answer(

@@ -1,0 +1,199 @@
+import type { Clock } from "../domain/clock.ts";
+import { PodplugError, type Reason } from "../domain/errors.ts";
+import type { Logger } from "../domain/log.ts";
+import { isCniName } from "../domain/names.ts";
+import { abortError } from "../domain/signals.ts";
+import { describeTarget, type PodRef, type Target } from "../domain/target.ts";
+import { type InterfaceReader, isSameNetns, type NetnsIdentity } from "../interfaces/contract.ts";
+import { choosePodSandbox, newestOfEachPod } from "./choose-sandbox.ts";
+import type { Sandbox, SandboxLocator } from "./contract.ts";
+import { hidesNamespace } from "./hidden-namespaces.ts";
+import { createHostNetns } from "./host-netns.ts";
+import { createKnownSandboxes, type KnownSandbox } from "./known-sandboxes.ts";
+import { createNetnsLocator } from "./netns-files.ts";
+import type { Runtime, SandboxLook } from "./runtime.ts";
+
+/** What every locator that asks a container runtime takes. */
+export interface RuntimeLocatorOptions {
+  readonly interfaces: InterfaceReader;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Runtime handlers that are plugged into although they hide the namespace from the pod. */
+  readonly pluggableHandlers?: readonly string[] | undefined;
+  readonly hostNetnsPaths?: readonly string[] | undefined;
+}
+
+/**
+ * The SandboxLocator that all container runtimes share. What it learnt of a
+ * sandbox it remembers by the sandbox's ID, and asks the runtime before each
+ * use only whether the sandbox is still ready. Failures besides the
+ * contract's: HOST_NETWORK, UID_MISMATCH, NAMESPACE_HIDDEN, and UNSUPPORTED
+ * when the runtime doesn't say where the namespace is.
+ */
+export function createRuntimeLocator(runtime: Runtime, options: RuntimeLocatorOptions): SandboxLocator {
+  const { interfaces, clock, log, pluggableHandlers = [], hostNetnsPaths } = options;
+  const hostNetns = createHostNetns(interfaces, hostNetnsPaths);
+  const bareNamespaces = createNetnsLocator({ interfaces, hostNetnsPaths });
+  const known = createKnownSandboxes(clock);
+
+  /** What a path leads to now; undefined when that is no namespace any more. */
+  async function identify(path: string, signal: AbortSignal): Promise<NetnsIdentity | undefined> {
+    try {
+      return await interfaces.identify(path, signal);
+    } catch (error) {
+      if (isOneOf(error, ["TARGET_NOT_FOUND", "TARGET_INVALID"])) return undefined;
+      throw error;
+    }
+  }
+
+  /** The path still leads to the namespace that the sandbox had: paths and PIDs are recycled. */
+  async function isUnchanged({ sandbox }: KnownSandbox, signal: AbortSignal): Promise<boolean> {
+    if (!sandbox) return true;
+    const netns = await identify(sandbox.netnsPath, signal);
+    return netns !== undefined && isSameNetns(netns, sandbox.netns);
+  }
+
+  async function isCurrent(entry: KnownSandbox, signal: AbortSignal): Promise<boolean> {
+    const [ready, unchanged] = await Promise.all([
+      runtime.isReady(entry.id, signal),
+      isUnchanged(entry, signal),
+    ]);
+    if (!ready || !unchanged) known.forget(entry.id);
+    return ready && unchanged;
+  }
+
+  async function learn(id: string, signal: AbortSignal): Promise<KnownSandbox> {
+    known.forget(id);
+    const look = await runtime.look(id, signal);
+    if (!look?.ready) throw new PodplugError("SANDBOX_NOT_READY", `sandbox ${id} isn't ready`);
+    const entry = await judge(look, signal);
+    known.remember(entry);
+    return entry;
+  }
+
+  async function judge(look: SandboxLook, signal: AbortSignal): Promise<KnownSandbox> {
+    const { id, pod } = look;
+    const what = pod ? describeTarget({ kind: "pod", pod }) : `container ${id}`;
+    const hostNetwork = {
+      reason: "HOST_NETWORK",
+      message: `${what} uses the node's own network`,
+    } as const;
+    if (look.hostNetwork) return { id, pod, refusal: hostNetwork };
+    const { path, netns } = await namespaceOf(look, signal);
+    if (await hostNetns.includes(netns, signal)) return { id, pod, refusal: hostNetwork };
+    const hiding = look.handlers.find((handler) => hidesNamespace(handler, pluggableHandlers));
+    const refusal =
+      hiding === undefined
+        ? undefined
+        : ({
+            reason: "NAMESPACE_HIDDEN",
+            message: `${what} is run by ${hiding}, which hides the namespace from it`,
+          } as const);
+    return { id, pod, refusal, sandbox: { id, netnsPath: path, netns, ...(pod && { pod }) } };
+  }
+
+  async function namespaceOf(
+    { id, netnsPaths }: SandboxLook,
+    signal: AbortSignal,
+  ): Promise<{ readonly path: string; readonly netns: NetnsIdentity }> {
+    for (const path of netnsPaths) {
+      const netns = await identify(path, signal);
+      if (netns) return { path, netns };
+    }
+    if (netnsPaths.length === 0) {
+      throw new PodplugError(
+        "UNSUPPORTED",
+        `the container runtime doesn't say where the network namespace of sandbox ${id} is`,
+      );
+    }
+    throw new PodplugError(
+      "SANDBOX_NOT_READY",
+      `the network namespace of sandbox ${id} is gone: ${netnsPaths.join(", ")}`,
+    );
+  }
+
+  /** Of a sandbox that the runtime just listed as ready. */
+  async function refresh(id: string, signal: AbortSignal): Promise<KnownSandbox> {
+    const entry = known.get(id);
+    if (entry && (await isUnchanged(entry, signal))) return known.confirm(entry);
+    return await learn(id, signal);
+  }
+
+  async function ofPod(pod: PodRef, signal: AbortSignal): Promise<KnownSandbox> {
+    const entry = known.ofPod(pod);
+    if (entry && (await isCurrent(entry, signal))) return entry;
+    const chosen = choosePodSandbox(await runtime.listOfPod(pod, signal), pod);
+    return await refresh(chosen.id, signal);
+  }
+
+  async function ofContainer(containerId: string, signal: AbortSignal): Promise<KnownSandbox> {
+    if (!isCniName(containerId)) {
+      throw new PodplugError("TARGET_INVALID", `${JSON.stringify(containerId)} isn't a container's ID`);
+    }
+    const id = known.get(containerId)?.id ?? (await runtime.sandboxIdOf(containerId, signal));
+    if (id === undefined) {
+      throw new PodplugError("TARGET_NOT_FOUND", `no container ${containerId} on this node`);
+    }
+    const entry = known.get(id);
+    return entry && (await isCurrent(entry, signal)) ? entry : await learn(id, signal);
+  }
+
+  /** A pod's own namespace gives the pod's sandbox, so that both names share one lane. */
+  async function ofNamespace(target: Target, signal: AbortSignal): Promise<Sandbox> {
+    const bare = await bareNamespaces.locate(target, signal);
+    const entry = known.ofNetns(bare.netns);
+    if (entry && (await isCurrent(entry, signal))) return admit(entry);
+    await learnReady(signal);
+    const learnt = known.ofNetns(bare.netns);
+    return learnt ? admit(learnt) : bare;
+  }
+
+  /** Every sandbox that is ready, and no other remembered. */
+  async function learnReady(signal: AbortSignal): Promise<readonly KnownSandbox[]> {
+    const listed = newestOfEachPod(await runtime.listReady(signal));
+    known.keepOnly(new Set(listed.map(({ id }) => id)));
+    const entries = await Promise.all(
+      listed.map(async ({ id }) => {
+        try {
+          return await refresh(id, signal);
+        } catch (error) {
+          if (!isOneOf(error, ["SANDBOX_NOT_READY"])) throw error;
+          log.debug({ sandbox: id, err: error }, "a listed sandbox ended meanwhile");
+          return undefined;
+        }
+      }),
+    );
+    return entries.filter((entry) => entry !== undefined);
+  }
+
+  return {
+    describe: (signal) => runtime.describe(signal),
+    async locate(target, signal) {
+      if (signal.aborted) throw abortError(signal, `looking for ${describeTarget(target)}`);
+      switch (target.kind) {
+        case "pod":
+          return admit(await ofPod(target.pod, signal));
+        case "container":
+          return admit(await ofContainer(target.containerId, signal));
+        case "netns":
+          return await ofNamespace(target, signal);
+      }
+    },
+    async list(signal) {
+      if (signal.aborted) throw abortError(signal, "listing sandboxes");
+      return (await learnReady(signal)).flatMap(({ sandbox, refusal }) =>
+        sandbox && !refusal ? [sandbox] : [],
+      );
+    },
+  };
+}
+
+function admit({ id, sandbox, refusal }: KnownSandbox): Sandbox {
+  if (refusal) throw new PodplugError(refusal.reason, refusal.message);
+  if (!sandbox) throw new PodplugError("INTERNAL", `sandbox ${id} has neither a namespace nor a refusal`);
+  return sandbox;
+}
+
+function isOneOf(error: unknown, reasons: readonly Reason[]): boolean {
+  return error instanceof PodplugError && reasons.includes(error.reason);
+}

@@ -38,7 +38,7 @@ export async function createFileJournal(options: {
     return await doing("reading the journal", async () => {
       const records: AttachmentRecord[] = [];
       for (const name of (await steps.list(directory)).toSorted()) {
-        const record = await loadFile(name);
+        const record = await loadFile(name).catch((error: unknown) => leaveAlone(name, error));
         if (record) records.push(record);
       }
       return records;
@@ -52,9 +52,7 @@ export async function createFileJournal(options: {
       await steps.unlink(path);
       return undefined;
     }
-    const content = await readUnlessBroken(path, name);
-    if (!content) return undefined;
-    const decoded = decodeRecord(content);
+    const decoded = decodeRecord(await steps.read(path));
     switch (decoded.kind) {
       case "record":
         if (fileNameOf(decoded.record) === name) return decoded.record;
@@ -64,7 +62,7 @@ export async function createFileJournal(options: {
         log.warn({ file: path }, "a file in the journal isn't podplug's; it is left alone");
         return undefined;
       case "newer":
-        untouchable.set(name, "was written by a newer podplug for the same sandbox and interface");
+        untouchable.set(name, "was written by a newer podplug");
         log.error(
           { file: path, version: decoded.version },
           "a journal file was written by a newer podplug; its attachment is left alone until that runs again",
@@ -79,24 +77,24 @@ export async function createFileJournal(options: {
     }
   }
 
-  /** One file that can't be read, of whatever kind it is, must not stop the rest. */
-  async function readUnlessBroken(path: string, name: string): Promise<Uint8Array | undefined> {
-    try {
-      return await steps.read(path);
-    } catch (error) {
-      if (!faultsOfOneFile.includes(systemCodeOf(error) ?? "")) throw error;
-      untouchable.set(name, "couldn't be read");
-      log.error({ file: path, err: error }, "a journal file can't be read; it is left alone");
-      return undefined;
-    }
+  /** One file that can't be read or set aside must not stop the rest. */
+  function leaveAlone(name: string, error: unknown): undefined {
+    if (faultsOfTheProcess.includes(systemCodeOf(error) ?? "")) throw error;
+    untouchable.set(name, "couldn't be read");
+    log.error({ file: join(directory, name), err: error }, "a journal file can't be read; it is left alone");
+  }
+
+  function pathOf(record: AttachmentRecord): string {
+    const name = fileNameOf(record);
+    const path = join(directory, name);
+    const fault = untouchable.get(name);
+    if (fault === undefined) return path;
+    throw new PodplugError("JOURNAL_FAILED", `${path}, of the same sandbox and interface, ${fault}`);
   }
 
   /** The file has the record's whole content, or the one it had before. */
   async function replace(record: AttachmentRecord): Promise<void> {
-    const name = fileNameOf(record);
-    const fault = untouchable.get(name);
-    if (fault) throw new PodplugError("JOURNAL_FAILED", `${join(directory, name)} ${fault}`);
-    const path = join(directory, name);
+    const path = pathOf(record);
     writes += 1;
     const temporary = `${path}.${process.pid}-${writes}${temporarySuffix}`;
     await doing(`writing the record of ${record.ifName}`, async () => {
@@ -104,7 +102,8 @@ export async function createFileJournal(options: {
         await steps.writeSynced(temporary, encodeRecord(record));
         await steps.rename(temporary, path);
       } catch (error) {
-        await steps.unlink(temporary);
+        // What is left goes at the next start; why the write failed is what matters.
+        await steps.unlink(temporary).catch(() => undefined);
         throw error;
       }
     });
@@ -122,9 +121,13 @@ export async function createFileJournal(options: {
 
     async remove(record) {
       // Not synced: should it come back after a power failure, its DEL runs once more.
-      await doing(`removing the record of ${record.ifName}`, () =>
-        steps.unlink(join(directory, fileNameOf(record))),
-      );
+      await doing(`removing the record of ${record.ifName}`, () => steps.unlink(pathOf(record)));
+    },
+
+    async missing() {
+      return await doing("looking for damaged records", async () => {
+        return untouchable.size + (await steps.list(damaged)).length;
+      });
     },
   };
 }
@@ -148,8 +151,8 @@ async function doing<T>(what: string, work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Not those of the process or the directory, such as EMFILE: they would pass for a journal without records. */
-const faultsOfOneFile: readonly string[] = ["EISDIR", "EIO", "EACCES", "ENOENT", "ELOOP", "EUCLEAN"];
+/** With these no file can be read: they would pass for a journal without records. */
+const faultsOfTheProcess: readonly string[] = ["EMFILE", "ENFILE", "ENOMEM"];
 
 const plainCauses: Readonly<Record<string, string>> = {
   ENOSPC: "no space left on the device",

@@ -62,9 +62,20 @@ export interface AttachmentJournal {
   complete(record: AttachmentRecord): Promise<void>;
   /** Resolves when it would not come back after the process is killed. */
   remove(record: AttachmentRecord): Promise<void>;
+  /**
+   * How many records `load` may have missed: damaged ones that were set aside,
+   * now or by an earlier run, and those of a newer version.
+   */
+  missing(): Promise<number>;
 }
 
 /** A record's identity, as a map's key. */
-export function recordKey(record: Pick<AttachmentRecord, "sandbox" | "ifName">): string {
-  return `${record.sandbox.id} ${record.ifName}`;
+export function recordKey({
+  sandbox,
+  ifName,
+}: {
+  readonly sandbox: Pick<Sandbox, "id">;
+  readonly ifName: string;
+}): string {
+  return `${sandbox.id} ${ifName}`;
 }

@@ -15,8 +15,23 @@ export class RecordBook {
   }
 
   async write(record: AttachmentRecord): Promise<void> {
-    await this.#journal.write(record);
+    try {
+      await this.#journal.write(record);
+    } catch (error) {
+      await this.#putBack(record);
+      throw error;
+    }
     this.#records.set(recordKey(record), record);
+  }
+
+  /**
+   * A write may fail with its file in place (when the directory can't be
+   * synced): a restart would then carry out a change that was refused.
+   */
+  async #putBack(refused: AttachmentRecord): Promise<void> {
+    const known = this.#records.get(recordKey(refused));
+    // When this fails too, recovery comes to a safe end from either record; why the write failed is what matters.
+    await (known ? this.#journal.complete(known) : this.#journal.remove(refused)).catch(() => undefined);
   }
 
   async complete(record: AttachmentRecord): Promise<void> {
@@ -47,6 +62,6 @@ export class RecordBook {
   }
 
   get(sandboxId: string, ifName: string): AttachmentRecord | undefined {
-    return this.#records.get(`${sandboxId} ${ifName}`);
+    return this.#records.get(recordKey({ sandbox: { id: sandboxId }, ifName }));
   }
 }

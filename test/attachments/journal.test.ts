@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -6,9 +6,11 @@ import { createFileJournal } from "../../src/attachments/file-journal.ts";
 import type { FileSteps } from "../../src/attachments/file-steps.ts";
 import { createFileSteps } from "../../src/attachments/file-steps.ts";
 import { silentLogger } from "../../src/domain/log.ts";
+import { neverAborted } from "../../src/domain/signals.ts";
 import { journalContract } from "../contracts/journal.ts";
 import { MemoryJournal } from "../fakes/memory-journal.ts";
 import { recordOf } from "./records.ts";
+import { attachBlue, createWorld } from "./world.ts";
 
 async function stateDirectory(): Promise<string> {
   return await mkdtemp(join(tmpdir(), "podplug-journal-"));
@@ -81,6 +83,9 @@ describe("the file journal", () => {
     expect(messages).toEqual([expect.stringContaining("is damaged; it is set aside")]);
     const [kept = ""] = await readdir(join(stateDir, "damaged"));
     expect(await readFile(join(stateDir, "damaged", kept), "utf8")).toBe(damage(text));
+    const later = await openIn(stateDir);
+    await later.load();
+    expect(await later.missing()).toBe(1);
   });
 
   test("a file of a future version is neither read nor overwritten", async () => {
@@ -93,8 +98,84 @@ describe("the file journal", () => {
     const journal = await openIn(stateDir, messages);
     expect(await journal.load()).toEqual([]);
     expect(messages).toEqual([expect.stringContaining("written by a newer podplug")]);
-    await expect(journal.write(recordOf())).rejects.toMatchObject({ reason: "JOURNAL_FAILED" });
+    await expect(journal.write(recordOf())).rejects.toMatchObject({
+      reason: "JOURNAL_FAILED",
+      message: expect.stringContaining("was written by a newer podplug"),
+    });
+    await expect(journal.remove(recordOf())).rejects.toMatchObject({ reason: "JOURNAL_FAILED" });
     expect(await readFile(file, "utf8")).toBe(future);
+    expect(await journal.missing()).toBe(1);
+  });
+
+  test("what can't be read is left where it is, and the others are loaded", async () => {
+    const stateDir = await stateDirectory();
+    const journal = await openIn(stateDir);
+    await journal.write(recordOf());
+    const file = await fileOf(stateDir);
+    await journal.write(recordOf({ id: "a-2", ifName: "net2" }));
+    await rm(file);
+    await mkdir(file);
+    await mkdir(`${file}.1-1.tmp`);
+    const messages: string[] = [];
+    const again = await openIn(stateDir, messages);
+    expect((await again.load()).map((record) => record.id)).toEqual(["a-2"]);
+    expect(messages).toEqual([
+      expect.stringContaining("can't be read; it is left alone"),
+      expect.stringContaining("can't be read; it is left alone"),
+    ]);
+    await expect(again.write(recordOf())).rejects.toMatchObject({
+      reason: "JOURNAL_FAILED",
+      message: expect.stringContaining("couldn't be read"),
+    });
+  });
+
+  test("an agent without descriptors doesn't take its journal for an empty one", async () => {
+    const stateDir = await stateDirectory();
+    await (await openIn(stateDir)).write(recordOf());
+    const read = async (): Promise<never> => {
+      throw Object.assign(new Error("EMFILE: injected"), { code: "EMFILE" });
+    };
+    const journal = await openIn(stateDir, [], { ...createFileSteps(), read });
+    await expect(journal.load()).rejects.toMatchObject({ reason: "JOURNAL_FAILED" });
+  });
+
+  test("why a write failed is told, whatever becomes of its temporary file", async () => {
+    const stateDir = await stateDirectory();
+    const failing = (code: string) => async (): Promise<never> => {
+      throw Object.assign(new Error(`${code}: injected`), { code });
+    };
+    const steps = { ...createFileSteps(), rename: failing("ENOSPC"), unlink: failing("EIO") };
+    const journal = await openIn(stateDir, [], steps);
+    await expect(journal.write(recordOf())).rejects.toMatchObject({
+      message: expect.stringContaining("no space left"),
+    });
+  });
+
+  test("a change refused because its directory couldn't be synced isn't carried out by a restart", async () => {
+    const steps = createFileSteps();
+    let full = false;
+    const journal = await openIn(await stateDirectory(), [], {
+      ...steps,
+      syncDirectory: async (path) => {
+        if (full) throw Object.assign(new Error("EMFILE: injected"), { code: "EMFILE" });
+        await steps.syncDirectory(path);
+      },
+    });
+    const world = await createWorld({ journal });
+    const { target, answer } = await attachBlue(world);
+    const api = world.as("tester");
+    const which = { by: "interface", interface: "net1" } as const;
+    full = true;
+    const refused = { reason: "JOURNAL_FAILED", message: expect.stringContaining("too many open files") };
+    const replacing = { target, network: { name: "green", interface: "net1" }, replace: true };
+    await expect(api.attach(replacing, neverAborted)).rejects.toMatchObject(refused);
+    await expect(api.detach({ target, which }, neverAborted)).rejects.toMatchObject(refused);
+    const another = { target, network: { name: "blue", interface: "net2" } };
+    await expect(api.attach(another, neverAborted)).rejects.toMatchObject(refused);
+    full = false;
+    await world.restart();
+    expect(await world.as("tester").list({ target }, neverAborted)).toEqual([answer.interface]);
+    expect(await world.states()).toEqual(["net1 attached"]);
   });
 
   test("somebody else's file is left alone", async () => {

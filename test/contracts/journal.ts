@@ -6,7 +6,9 @@ import { recordOf } from "../attachments/records.ts";
 export function journalContract(make: () => Promise<{ open(): Promise<AttachmentJournal> }>): void {
   test("a new journal has no records", async () => {
     const store = await make();
-    expect(await (await store.open()).load()).toEqual([]);
+    const journal = await store.open();
+    expect(await journal.load()).toEqual([]);
+    expect(await journal.missing()).toBe(0);
   });
 
   test("a record comes back as it was written, after a restart", async () => {

@@ -20,4 +20,8 @@ export class MemoryJournal implements AttachmentJournal {
   async remove(record: AttachmentRecord): Promise<void> {
     this.#records.delete(recordKey(record));
   }
+
+  async missing(): Promise<number> {
+    return 0;
+  }
 }

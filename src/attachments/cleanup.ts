@@ -9,7 +9,7 @@ import { recordKey } from "./journal.ts";
 import type { Lanes } from "./lanes.ts";
 import type { RecordBook } from "./record-book.ts";
 import { Retries } from "./retries.ts";
-import { viewOf } from "./view.ts";
+import { viewOfDetached } from "./view.ts";
 
 /** An applier after which nothing stays half removed: what its DEL leaves is tried again, for ever. */
 export interface PersistentApplier {
@@ -65,7 +65,7 @@ export function persistent(
     const record = book.get(sandbox.id, ifName);
     if (!record || record.state === "attached") return;
     await (record.state === "detaching" ? applier.detach(record) : applier.undo(record));
-    feed.publish({ kind: "detached", interface: viewOf(record.sandbox, undefined, record) });
+    feed.publish({ kind: "detached", interface: viewOfDetached(record) });
   }
 
   return { applier, cleanUp, close: () => retries.close() };

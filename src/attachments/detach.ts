@@ -9,7 +9,7 @@ import { factsOf } from "./apply.ts";
 import { chooseAttachment } from "./choose.ts";
 import type { EngineCore } from "./core.ts";
 import type { AttachmentRecord } from "./journal.ts";
-import { viewOf } from "./view.ts";
+import { viewOfDetached } from "./view.ts";
 
 /** The engine's DetachNetwork: DEL from the record alone, whatever became of the target and the definition. */
 export function createDetach(core: EngineCore) {
@@ -61,7 +61,7 @@ export function createDetach(core: EngineCore) {
     }
     signal.throwIfAborted();
     await applier.detach(record);
-    const view = viewOf(record.sandbox, undefined, { ...record, failure: undefined });
+    const view = viewOfDetached(record);
     feed.publish({ kind: "detached", interface: view });
     log.info(factsOf(record), "detached");
     return { detached: true, interface: view };

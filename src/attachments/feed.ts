@@ -7,6 +7,7 @@ const maxWaiting = 10_000;
 /** Hands every change to every watcher, in order, without waiting for any of them. */
 export class Feed {
   readonly #watchers = new Set<Watcher>();
+  #stopping: PodplugError | undefined;
 
   publish(event: InterfaceEvent): void {
     for (const watcher of this.#watchers) watcher.push(event);
@@ -21,15 +22,16 @@ export class Feed {
       this.#watchers.delete(watcher);
       watcher.end();
     };
+    if (this.#stopping) watcher.end(this.#stopping);
     if (signal.aborted) leave();
     else signal.addEventListener("abort", leave, { once: true });
     return watcher.events(leave);
   }
 
-  /** Every watcher's iteration ends with AGENT_STOPPING. */
+  /** Every watcher's iteration ends with AGENT_STOPPING, of those to come as well. */
   close(): void {
-    const stopping = new PodplugError("AGENT_STOPPING", "the agent is shutting down");
-    for (const watcher of this.#watchers) watcher.end(stopping);
+    this.#stopping = new PodplugError("AGENT_STOPPING", "the agent is shutting down");
+    for (const watcher of this.#watchers) watcher.end(this.#stopping);
   }
 }
 

@@ -4,6 +4,7 @@ import { describeTarget } from "../domain/target.ts";
 import type { Sandbox } from "../sandbox/contract.ts";
 import { cniOf } from "./apply.ts";
 import type { EngineCore } from "./core.ts";
+import type { AttachmentRecord } from "./journal.ts";
 import { isGone } from "./namespaces.ts";
 import { drift, joinInterfaces } from "./view.ts";
 
@@ -28,8 +29,13 @@ export function createLook(core: EngineCore) {
   }
 
   async function listOne(sandbox: Sandbox, signal: AbortSignal): Promise<readonly PodInterface[]> {
-    const links = await interfaces.list(sandbox, signal);
-    return joinInterfaces(sandbox, links, book.ofSandbox(sandbox.id));
+    for (;;) {
+      const before = book.ofSandbox(sandbox.id);
+      const links = await interfaces.list(sandbox, signal);
+      const records = book.ofSandbox(sandbox.id);
+      // Overtaken by a change, an attachment would look like the pod's own interface, or like a broken one.
+      if (isSame(before, records)) return joinInterfaces(sandbox, links, records);
+    }
   }
 
   /** A namespace that is gone leaves its records to be told of. */
@@ -70,6 +76,7 @@ export function createLook(core: EngineCore) {
   }
 
   async function checkInLane(request: CheckRequest, sandbox: Sandbox, signal: AbortSignal): Promise<void> {
+    core.refuseWhenStopping();
     const record = book.get(sandbox.id, request.interface);
     if (!record) {
       const where = describeTarget(request.target);
@@ -90,4 +97,9 @@ export function createLook(core: EngineCore) {
   }
 
   return { list, watch, check };
+}
+
+/** Records are never changed, only replaced. */
+function isSame(before: readonly AttachmentRecord[], after: readonly AttachmentRecord[]): boolean {
+  return before.length === after.length && before.every((record, index) => record === after[index]);
 }

@@ -28,12 +28,11 @@ export function joinInterfaces(
   ];
 }
 
-function isLinkOf(link: KernelInterface, record: AttachmentRecord): boolean {
-  const { ifIndex } = record.chain;
+function isLinkOf(link: KernelInterface, { state, ifName, chain, replaces }: AttachmentRecord): boolean {
+  if (chain.ifIndex !== undefined) return link.index === chain.ifIndex;
+  if (link.index === replaces?.ifIndex) return true;
   // Before ADD is complete the index isn't known; the name was free, so who has it now got it from us.
-  return ifIndex === undefined
-    ? record.state !== "attached" && link.name === record.ifName
-    : link.index === ifIndex;
+  return state !== "attached" && link.name === ifName;
 }
 
 export function viewOf(
@@ -53,6 +52,11 @@ export function viewOf(
     index: link?.index ?? 0,
     ...(record ? attachmentPart(link, record) : bareLink),
   };
+}
+
+/** What is no longer there, as it was recorded. */
+export function viewOfDetached(record: AttachmentRecord): PodInterface {
+  return viewOf(record.sandbox, undefined, { ...record, state: "detaching", failure: undefined });
 }
 
 const bareLink = {

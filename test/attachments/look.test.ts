@@ -1,0 +1,88 @@
+import { setImmediate as turn } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { neverAborted } from "../../src/domain/signals.ts";
+import type { Target } from "../../src/domain/target.ts";
+import { attachBlue, createWorld, type World } from "./world.ts";
+
+const path = "/run/netns/a";
+const network = { name: "blue", interface: "net1" };
+const net1 = { by: "interface", interface: "net1" } as const;
+
+/** Lists the target's interfaces while `change` overtakes the look into the namespace. */
+async function listOvertakenBy(world: World, target: Target, change: () => Promise<unknown>) {
+  const { list } = world.interfaces;
+  const held = Promise.withResolvers<void>();
+  world.interfaces.list = async (place, signal) => {
+    const links = await list(place, signal);
+    await held.promise;
+    return links;
+  };
+  const listing = world.as("tester").list({ target }, neverAborted);
+  await turn();
+  world.interfaces.list = list;
+  await change();
+  held.resolve();
+  return await listing;
+}
+
+test("an interface that is detached meanwhile is never listed as the pod's own", async () => {
+  const world = await createWorld();
+  const { target } = await attachBlue(world);
+  const detach = () => world.as("tester").detach({ target, which: net1 }, neverAborted);
+  expect(await listOvertakenBy(world, target, detach)).toEqual([]);
+});
+
+test("an interface that is attached meanwhile is never listed as gone", async () => {
+  const world = await createWorld();
+  const target = await world.addNetns(path);
+  const attach = () => world.as("tester").attach({ target, network }, neverAborted);
+  expect(await listOvertakenBy(world, target, attach)).toMatchObject([
+    { name: "net1", state: "attached", failure: undefined },
+  ]);
+});
+
+test("what is to be replaced is listed as its attachment, whatever it is called by now", async () => {
+  const world = await createWorld();
+  const { target } = await attachBlue(world);
+  world.interfaces.changeLink(path, "net1", { name: "net1-nic" });
+  const { list } = world.interfaces;
+  const seen: unknown[] = [];
+  world.interfaces.list = async (place, signal) => {
+    world.interfaces.list = list;
+    const links = await list(place, signal);
+    // Planned by now; the next look is DEL's.
+    world.interfaces.list = async (...look) => {
+      world.interfaces.list = list;
+      seen.push(...(await world.as("tester").list({ target }, neverAborted)));
+      return await list(...look);
+    };
+    return links;
+  };
+  const request = { target, network: { name: "green", interface: "net1" }, replace: true };
+  await expect(world.as("tester").attach(request, neverAborted)).rejects.toThrow();
+  expect(seen).toMatchObject([{ name: "net1-nic", origin: "podplug", state: "attaching" }]);
+});
+
+test("what was detached is told without a failure", async () => {
+  const world = await createWorld();
+  const { target } = await attachBlue(world);
+  const answer = await world.as("tester").detach({ target, which: net1 }, neverAborted);
+  expect(answer).toMatchObject({ detached: true, interface: { name: "net1", failure: undefined } });
+});
+
+test("a watcher that comes while the agent stops is told so too", async () => {
+  const world = await createWorld();
+  const target = await world.addNetns(path);
+  const { locate } = world.sandboxes;
+  const held = Promise.withResolvers<void>();
+  world.sandboxes.locate = async (...asked) => {
+    await held.promise;
+    return await locate(...asked);
+  };
+  const watching = Array.fromAsync(world.as("tester").watch({ target }, neverAborted));
+  const refused = expect(watching).rejects.toMatchObject({ reason: "AGENT_STOPPING" });
+  await turn();
+  await world.engine.drain();
+  held.resolve();
+  await refused;
+});

@@ -70,7 +70,7 @@ function createDockerRuntime(client: DockerClient): Runtime {
   return {
     async describe(signal) {
       const version = await client.ask((docker) => docker.version(), versionShape, signal);
-      return `docker ${version?.Version ?? ""}`.trim();
+      return `docker ${(version?.Version ?? "").replace(/\+.*/, "")}`.trim();
     },
 
     async listOfPod({ namespace, name }, signal) {

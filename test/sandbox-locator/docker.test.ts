@@ -1,0 +1,194 @@
+import { describe, expect, onTestFinished, test } from "vitest";
+import { systemClock } from "../../src/domain/clock.ts";
+import { silentLogger } from "../../src/domain/log.ts";
+import type { PodRef, Target } from "../../src/domain/target.ts";
+import {
+  createDockerLocator,
+  type DockerLocator,
+  type DockerLocatorOptions,
+} from "../../src/sandbox/docker.ts";
+import {
+  type NamespaceWorld,
+  namespaceLocatorContract,
+  type PodWorld,
+  podLocatorContract,
+} from "../contracts/sandbox-locator.ts";
+import { type FakeDocker, startFakeDocker } from "../fakes/fake-docker.ts";
+import { createFakeInterfaces, type FakeInterfaces } from "../fakes/fake-interfaces.ts";
+import { failure } from "../support/failure.ts";
+
+const { signal } = new AbortController();
+const web: PodRef = { namespace: "demo", name: "web" };
+const container = (containerId: string): Target => ({ kind: "container", containerId });
+
+async function makeWorld(options: Partial<DockerLocatorOptions> = {}): Promise<{
+  readonly docker: FakeDocker;
+  readonly interfaces: FakeInterfaces;
+  readonly locator: DockerLocator;
+}> {
+  const interfaces = createFakeInterfaces();
+  const docker = await startFakeDocker(interfaces);
+  const locator = createDockerLocator({
+    socketPath: docker.socketPath,
+    interfaces,
+    clock: systemClock,
+    log: silentLogger,
+    ...options,
+  });
+  onTestFinished(async () => {
+    locator[Symbol.dispose]();
+    await docker[Symbol.asyncDispose]();
+  });
+  return { docker, interfaces, locator };
+}
+
+describe("Kubernetes on cri-dockerd", () => {
+  const makeContractWorld = async (): Promise<NamespaceWorld & PodWorld> => {
+    const { docker, interfaces, locator } = await makeWorld();
+    interfaces.addFile("/etc/passwd");
+    let made = 0;
+    return {
+      locator,
+      interfaces,
+      namespaces: {
+        async add() {
+          made += 1;
+          interfaces.addNetns(`/run/netns/bare-${made}`);
+          interfaces.addPath(`/proc/4${made}/ns/net`, `/run/netns/bare-${made}`);
+          return [`/run/netns/bare-${made}`, `/proc/4${made}/ns/net`];
+        },
+        nothing: "/run/netns/none",
+        notNamespace: "/etc/passwd",
+      },
+      pods: {
+        add: async (ref) => docker.addPod(ref),
+        replaceSandbox: async (ref) => docker.replaceSandbox(ref),
+        stop: async (ref) => docker.stopPod(ref),
+        remove: async (ref) => docker.removePod(ref),
+      },
+      async [Symbol.asyncDispose]() {},
+    };
+  };
+  describe("a namespace", () => {
+    namespaceLocatorContract(makeContractWorld);
+  });
+  describe("a pod", () => {
+    podLocatorContract(makeContractWorld);
+  });
+});
+
+describe("a plain container", () => {
+  test("is located by its ID and by its name, without network too, and belongs to no pod", async () => {
+    const { docker, interfaces, locator } = await makeWorld();
+    const { id, name, netnsPath } = docker.add("vnf", { networkMode: "none" });
+    const sandbox = { id, netnsPath, netns: await interfaces.identify(netnsPath, signal) };
+    expect(await locator.locate(container(id), signal)).toEqual(sandbox);
+    expect(await locator.locate(container(name), signal)).toEqual(sandbox);
+    expect(await locator.list(signal)).toEqual([sandbox]);
+  });
+
+  test("in another's network leads to the one that owns it, and isn't listed beside it", async () => {
+    const { docker, locator } = await makeWorld();
+    const owner = docker.add("owner");
+    const guest = docker.add("guest", { networkMode: `container:${owner.id}` });
+    expect(await locator.locate(container(guest.name), signal)).toMatchObject({ id: owner.id });
+    expect(await locator.list(signal)).toMatchObject([{ id: owner.id }]);
+    docker.stop(owner.id);
+    await expect(locator.locate(container(guest.id), signal)).rejects.toEqual(failure("SANDBOX_NOT_READY"));
+  });
+
+  test("that is stopped is SANDBOX_NOT_READY, and located in its new namespace once it runs again", async () => {
+    const { docker, locator } = await makeWorld();
+    const { id } = docker.add("vnf");
+    const before = await locator.locate(container(id), signal);
+    docker.stop(id);
+    await expect(locator.locate(container(id), signal)).rejects.toEqual(failure("SANDBOX_NOT_READY"));
+    docker.restart(id);
+    const after = await locator.locate(container(id), signal);
+    expect(after.id).toBe(before.id);
+    expect(after.netns).not.toEqual(before.netns);
+  });
+
+  test("on the node's own network is refused", async () => {
+    const { docker, locator } = await makeWorld();
+    const { id } = docker.add("vnf", { networkMode: "host" });
+    await expect(locator.locate(container(id), signal)).rejects.toEqual(failure("HOST_NETWORK", id));
+    expect(await locator.list(signal)).toEqual([]);
+  });
+
+  test("that gVisor runs is refused", async () => {
+    const { docker, locator } = await makeWorld();
+    const { id } = docker.add("vnf", { runtime: "runsc" });
+    await expect(locator.locate(container(id), signal)).rejects.toEqual(failure("NAMESPACE_HIDDEN"));
+  });
+
+  test("is located through its process where Docker's own path isn't there", async () => {
+    const { docker, interfaces, locator } = await makeWorld();
+    const { id, netnsPath, pid } = docker.add("vnf");
+    const processPath = `/proc/${pid}/ns/net`;
+    interfaces.addPath(processPath, netnsPath);
+    interfaces.removePath(netnsPath);
+    expect(await locator.locate(container(id), signal)).toMatchObject({ netnsPath: processPath });
+  });
+
+  test("is never asked for by what isn't an ID or a name", async () => {
+    const { docker, locator } = await makeWorld();
+    for (const containerId of ["", "../images", "a/b", "a?all=1", "-x"]) {
+      await expect(locator.locate(container(containerId), signal)).rejects.toEqual(failure("TARGET_INVALID"));
+    }
+    expect(docker.takeCalls()).toEqual({});
+  });
+});
+
+test("what was learnt of a pod is used again with one question", async () => {
+  const { docker, locator } = await makeWorld();
+  docker.addPod(web);
+  const sandbox = await locator.locate({ kind: "pod", pod: web }, signal);
+  docker.takeCalls();
+  expect(await locator.locate({ kind: "pod", pod: web }, signal)).toEqual(sandbox);
+  expect(docker.takeCalls()).toEqual({ "/containers/ID/json": 1 });
+});
+
+test("it says what runs here", async () => {
+  const { locator } = await makeWorld();
+  expect(await locator.describe(signal)).toBe("docker 28.5.2");
+});
+
+describe("a Docker", () => {
+  test("that is away is UNREACHABLE, and used again when it is back", async () => {
+    const { docker, locator } = await makeWorld();
+    docker.add("vnf");
+    expect(await locator.list(signal)).toHaveLength(1);
+    await docker.goAway();
+    await expect(locator.list(signal)).rejects.toEqual(failure("UNREACHABLE", docker.socketPath));
+    await docker.comeBack();
+    expect(await locator.list(signal)).toHaveLength(1);
+  });
+
+  test("that says nothing is UNREACHABLE after the deadline, and doesn't hold a caller who leaves", async () => {
+    const { docker, locator } = await makeWorld({ deadlineMs: 200 });
+    docker.answerWith(() => {});
+    await expect(locator.list(signal)).rejects.toEqual(failure("UNREACHABLE", "within 200 ms"));
+    await expect(locator.describe(signal)).rejects.toEqual(failure("UNREACHABLE", "within 200 ms"));
+    const leaving = new AbortController();
+    const left = locator.list(leaving.signal);
+    leaving.abort();
+    await expect(left).rejects.toEqual(failure("CANCELED"));
+  });
+
+  test.each<[string, Parameters<FakeDocker["answerWith"]>[0]]>([
+    ["answers no JSON", (response) => response.end("<html>")],
+    ["answers other JSON", (response) => response.end('{"Id":7}')],
+    ["answers half", (response) => response.writeHead(200, { "Content-Length": 99 }).end("{") && undefined],
+    ["hangs up", (response) => response.destroy()],
+    ["hangs up amid its answer", (response) => void response.write("[{", () => response.destroy())],
+    ["fails", (response) => response.writeHead(500).end('{"message":"broken"}') && undefined],
+  ])("that %s is UNREACHABLE", async (_, answer) => {
+    const { docker, locator } = await makeWorld({ deadlineMs: 300 });
+    docker.answerWith(answer);
+    await expect(locator.locate(container("vnf"), signal)).rejects.toEqual(failure("UNREACHABLE"));
+    await expect(locator.list(signal)).rejects.toEqual(failure("UNREACHABLE"));
+    docker.answerWith(undefined);
+    expect(await locator.list(signal)).toEqual([]);
+  });
+});

@@ -28,7 +28,8 @@ const common: BuildOptions = {
   minify: true,
   sourcemap: "linked",
   sourcesContent: false,
-  external: ["koffi"],
+  // The last two are optional and native: what dockerode would use to reach a Docker by SSH.
+  external: ["koffi", "cpu-features", "*.node"],
   logLevel: "warning",
 };
 

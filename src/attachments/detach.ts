@@ -1,14 +1,15 @@
 import type { Caller } from "../domain/attachment.ts";
-import { isReservedOwner } from "../domain/attachment.ts";
 import { PodplugError } from "../domain/errors.ts";
 import { canonicalJson } from "../domain/json.ts";
-import type { DetachAnswer, DetachRequest } from "../domain/node-api.ts";
+import type { AttachmentChoice, DetachAnswer, DetachRequest } from "../domain/node-api.ts";
 import type { Target } from "../domain/target.ts";
 import { describeTarget } from "../domain/target.ts";
 import { factsOf } from "./apply.ts";
 import { chooseAttachment } from "./choose.ts";
 import type { EngineCore } from "./core.ts";
 import type { AttachmentRecord } from "./journal.ts";
+import { isGone } from "./namespaces.ts";
+import { mayRemove } from "./ownership.ts";
 import { viewOfDetached } from "./view.ts";
 
 /** The engine's DetachNetwork: DEL from the record alone, whatever became of the target and the definition. */
@@ -35,10 +36,19 @@ export function createDetach(core: EngineCore) {
     try {
       return (await sandboxes.locate(target, signal)).id;
     } catch (error) {
-      const recorded = book.all().find((record) => wasMadeFor(target, record));
-      if (recorded && error instanceof PodplugError && error.kind === "not-found") return recorded.sandbox.id;
-      throw error;
+      const recorded = isGone(error) && recordOf(target, which);
+      if (!recorded) throw error;
+      return recorded.sandbox.id;
     }
+  }
+
+  /** Of sandboxes that are gone: more than one may have been made for the target, one after the other. */
+  function recordOf(target: Target, which: AttachmentChoice): AttachmentRecord | undefined {
+    for (const { sandbox } of book.all().filter((record) => wasMadeFor(target, record))) {
+      const record = chooseAttachment(which, book.ofSandbox(sandbox.id));
+      if (record) return record;
+    }
+    return undefined;
   }
 
   async function detachInLane(
@@ -48,12 +58,11 @@ export function createDetach(core: EngineCore) {
     signal: AbortSignal,
   ): Promise<DetachAnswer> {
     core.refuseWhenStopping();
-    const record = chooseAttachment(request.which, book.ofSandbox(sandboxId));
-    if (!record) {
-      await refuseUndetachable(request, signal);
-      return { detached: false };
-    }
-    if (!request.force && !mayDetach(caller, record)) {
+    const records = book.ofSandbox(sandboxId);
+    const record =
+      chooseAttachment(request.which, records) ?? (await findByPresentName(request, records, signal));
+    if (!record) return { detached: false };
+    if (!request.force && !mayRemove(caller, record)) {
       throw new PodplugError(
         "OWNED_BY_OTHER",
         `${record.ifName} (${record.network}) is owned by ${record.owner}`,
@@ -67,31 +76,47 @@ export function createDetach(core: EngineCore) {
     return { detached: true, interface: view };
   }
 
-  /** An interface that is there without being an attachment must not look as if it had been detached. */
-  async function refuseUndetachable({ target, which }: DetachRequest, signal: AbortSignal): Promise<void> {
-    if (!target || which.by !== "interface") return;
+  /**
+   * The attachment whose interface has the name by now. One that is there
+   * without being an attachment must not look as if it had been detached:
+   * NOT_DETACHABLE.
+   */
+  async function findByPresentName(
+    { target, which }: DetachRequest,
+    records: readonly AttachmentRecord[],
+    signal: AbortSignal,
+  ): Promise<AttachmentRecord | undefined> {
+    if (!target || which.by !== "interface") return undefined;
     const links = await interfaces.list(await sandboxes.locate(target, signal), signal);
-    if (which.interface === "lo" || links.some((link) => link.name === which.interface)) {
+    const link = links.find(({ name }) => name === which.interface);
+    const record = link && records.find(({ chain }) => chain.ifIndex === link.index);
+    if (record) return record;
+    if (which.interface === "lo" || link) {
       throw new PodplugError(
         "NOT_DETACHABLE",
         `${which.interface} of ${describeTarget(target)} isn't an attachment of podplug's`,
       );
     }
+    return undefined;
   }
 }
 
+/** Whether the record's target was named so, or can be told to be the same without asking the runtime. */
 function wasMadeFor(target: Target, record: AttachmentRecord): boolean {
-  if (target.kind === "netns") return record.sandbox.netnsPath === target.netns;
-  if (target.kind === "container") return record.sandbox.id === target.containerId;
-  const { pod } = record.sandbox;
-  return (
-    canonicalJson([target.pod.namespace, target.pod.name]) === canonicalJson([pod?.namespace, pod?.name]) &&
-    (!target.pod.uid || target.pod.uid === pod?.uid)
-  );
-}
-
-/** Its owner, whoever asked for it under an owner's name, and the reconcilers for what is theirs. */
-function mayDetach(caller: Caller, record: AttachmentRecord): boolean {
-  if (caller.reconciler) return isReservedOwner(record.owner);
-  return record.owner === caller.name || record.caller === caller.name;
+  const { id, netnsPath, pod } = record.sandbox;
+  switch (target.kind) {
+    case "netns":
+      if (netnsPath === target.netns) return true;
+      break;
+    case "container":
+      if (id === target.containerId) return true;
+      break;
+    case "pod":
+      return (
+        target.pod.namespace === pod?.namespace &&
+        target.pod.name === pod.name &&
+        (!target.pod.uid || target.pod.uid === pod.uid)
+      );
+  }
+  return canonicalJson(record.target) === canonicalJson(target);
 }

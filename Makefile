@@ -7,10 +7,10 @@ export PATH := $(CURDIR)/toolchain/node_modules/.bin:$(CURDIR)/node_modules/.bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup demo test check bench build gen docs fmt clean
+.PHONY: help setup demo test test-cluster cluster-up cluster-down check bench build gen docs fmt clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: ## install what demo, test and check need: Debian packages (as root), Node.js, npm packages
 	@scripts/setup.sh demo test check
@@ -23,6 +23,17 @@ demo: ## plug two networks into a namespace that stands for a pod, and unplug th
 test: ## run the tests (T=test/cni: some of them), in namespaces of their own
 	@scripts/setup.sh test
 	@test/sandbox.sh vitest run --configLoader native $(T)
+
+test-cluster: ## the tests on a real Kubernetes of one node, as root (T=test/cluster/…: some of them)
+	@scripts/setup.sh cluster
+	@test/cluster/cluster.sh run vitest run --config test/cluster/vitest.config.ts --configLoader native $(T)
+
+cluster-up: ## bring that Kubernetes up and keep it: tests run in it until cluster-down
+	@scripts/setup.sh cluster
+	@test/cluster/cluster.sh up
+
+cluster-down: ## end it
+	@test/cluster/cluster.sh down
 
 check: ## types, lint, format, generated code, imports, docs, unused code, shell
 	@scripts/setup.sh check

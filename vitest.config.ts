@@ -5,6 +5,8 @@ export default defineConfig({
   cacheDir: ".cache/vitest",
   test: {
     include: ["test/**/*.test.ts"],
+    // These need a real Kubernetes: make test-cluster.
+    exclude: ["test/cluster/**"],
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 30_000,

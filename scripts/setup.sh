@@ -1,7 +1,7 @@
 #!/bin/sh
 # Brings what the Makefile's commands need, and nothing twice:
 #
-#   scripts/setup.sh [demo] [test] [check] [bench]
+#   scripts/setup.sh [demo] [test] [check] [bench] [cluster]
 #
 # - Debian packages, for the commands named: installed when root; otherwise,
 #   or without apt-get, one line says what is missing.
@@ -44,6 +44,13 @@ need_plugins() {
   done
   missing="$missing containernetworking-plugins"
 }
+# The one of package busybox needs libraries that an image of it alone doesn't have.
+need_static_busybox() {
+  busybox=$(command -v busybox) || busybox=''
+  if [ -z "$busybox" ] || ldd "$busybox" >/dev/null 2>&1; then
+    missing="$missing busybox-static"
+  fi
+}
 
 toolchain_stamp() { cksum <toolchain/package-lock.json; }
 tree_stamp() { cat package-lock.json toolchain/package-lock.json | cksum; }
@@ -80,6 +87,16 @@ for purpose; do
       need_plugins
       ;;
     check) need shellcheck shellcheck ;;
+    cluster)
+      need iproute2 ip
+      need util-linux unshare nsenter setpriv
+      need mount mount
+      need iptables iptables
+      need openssl openssl
+      need curl curl
+      need runc runc
+      need_static_busybox
+      ;;
     *) fail "unknown purpose $purpose" ;;
   esac
 done

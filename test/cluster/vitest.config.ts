@@ -1,0 +1,16 @@
+import { defineConfig } from "vitest/config";
+
+/** The tests that need a real Kubernetes; test/cluster/cluster.sh gives them one. */
+export default defineConfig({
+  cacheDir: ".cache/vitest-cluster",
+  test: {
+    include: ["test/cluster/**/*.test.ts"],
+    pool: "forks",
+    // All share one node, and some look at how long it takes.
+    maxWorkers: 1,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    allowOnly: false,
+    reporters: ["default", "./scripts/plain-line-reporter.ts"],
+  },
+});

@@ -1,7 +1,8 @@
 import { execFile } from "node:child_process";
 import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { isIP } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import { agentMarkerPrefix } from "../../src/cni/run-marker.ts";
 import { isJsonObject, type JsonObject } from "../../src/domain/json.ts";
@@ -17,6 +18,8 @@ export interface TestNode extends AsyncDisposable {
   readonly socket: string;
   readonly configFile: string;
   readonly bridge: string;
+  /** Where the pods' addresses are from. */
+  readonly subnet: string;
   /** The bridge's own address, which pods have as their gateway. */
   readonly gateway: string;
   /** `blue` and `green` (which takes a MAC) are there: bridges with host-local addresses of one pool. */
@@ -85,12 +88,13 @@ export async function makeNode(options: TestNodeOptions = {}): Promise<TestNode>
     socket,
     configFile,
     bridge,
+    subnet,
     gateway,
     defineNetwork,
     bridgePlugin,
     async leases() {
       const files = await readdir(pool, { recursive: true }).catch(() => []);
-      return files.filter((file) => /(^|\/)\d+\.\d+\.\d+\.\d+$/.test(file));
+      return files.filter((file) => isIP(basename(file)) !== 0);
     },
     journalFiles: () => readdir(join(stateDir, "results")),
     hostEnds: () => readdir(join("/sys/class/net", bridge, "brif")).catch(() => []),

@@ -60,6 +60,11 @@ export const rooms: readonly Room[] = [
     why: "what the kernel has, by namespace path: it knows neither pods nor networks",
   },
   {
+    name: "kube",
+    ...contractOnly,
+    why: "what comes from the API server and goes there, as our own types: it decides nothing",
+  },
+  {
     name: "cni",
     why: "the CNI runtime is a library of its own: it stands on the domain's words alone",
   },

@@ -1,5 +1,5 @@
 import { readdirSync } from "node:fs";
-import { join } from "node:path";
+import { extname, join } from "node:path";
 import type { Clock } from "../domain/clock.ts";
 import { messageOf, PodplugError, systemCodeOf } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
@@ -11,6 +11,8 @@ export interface DirectoryCatalogOptions {
   readonly directory: string;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Extensions in groups: a file of an earlier group comes before all of a later one. */
+  readonly extensions?: readonly (readonly string[])[] | undefined;
 }
 
 /**
@@ -19,13 +21,18 @@ export interface DirectoryCatalogOptions {
  * whose name sorts first. They have no namespaces. Changes are seen at the
  * next look; a broken file hides no other network.
  */
-export function createDirectoryCatalog({ directory, clock, log }: DirectoryCatalogOptions): NetworkCatalog {
+export function createDirectoryCatalog({
+  directory,
+  clock,
+  log,
+  extensions = [["conflist", "conf", "json"]],
+}: DirectoryCatalogOptions): NetworkCatalog {
   let known: ReadonlyMap<string, NetworkFile> = new Map();
   let shadows: ReadonlyMap<string, string> = new Map();
 
   async function look(signal: AbortSignal): Promise<readonly NetworkFile[]> {
     const files: NetworkFile[] = [];
-    for (const fileName of namesIn(directory)) {
+    for (const fileName of namesIn(directory, extensions)) {
       if (signal.aborted) throw abortError(signal, `reading ${directory}`);
       const path = join(directory, fileName);
       const stamp = stampOf(path);
@@ -82,10 +89,12 @@ export function createDirectoryCatalog({ directory, clock, log }: DirectoryCatal
   };
 }
 
-function namesIn(directory: string): readonly string[] {
+function namesIn(directory: string, extensions: readonly (readonly string[])[]): readonly string[] {
   try {
-    const names = readdirSync(directory);
-    return names.filter((name) => /^[^.].*\.(conflist|conf|json)$/.test(name)).sort();
+    const names = readdirSync(directory)
+      .filter((name) => !name.startsWith("."))
+      .sort();
+    return extensions.flatMap((group) => names.filter((name) => group.includes(extname(name).slice(1))));
   } catch (cause) {
     if (systemCodeOf(cause) === "ENOENT") return [];
     throw new PodplugError("UNREACHABLE", `can't list networks: ${messageOf(cause)}`, { cause });

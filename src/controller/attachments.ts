@@ -1,15 +1,20 @@
 import { type CniResult, toNewestResult } from "../cni/results.ts";
 import type { PodInterface } from "../domain/node-api.ts";
 
-/** Every sandbox interface's part of what the plugins answered; none for a result without kernel interfaces. */
+/** What the plugins answered; absent until they did. */
 export function resultOf(attachment: PodInterface): CniResult | undefined {
   return attachment.cniResult && toNewestResult(attachment.cniResult);
 }
 
 /** The name that ADD gave it, whatever the link is called now. */
 export function attachedName(attachment: PodInterface): string {
-  const made = resultOf(attachment)?.interfaces?.find(({ sandbox }) => sandbox)?.name;
-  return attachment.selection?.interface || made || attachment.name;
+  return attachment.selection?.interface || madeNames(attachment)[0] || attachment.name;
+}
+
+/** Every name that its ADD made in the pod; none before that is known. */
+export function madeNames(attachment: PodInterface): readonly string[] {
+  const links = resultOf(attachment)?.interfaces ?? [];
+  return links.flatMap(({ name, sandbox }) => (name && sandbox ? [name] : []));
 }
 
 /** Whether ADD is complete: the state says so, or it was and the link isn't what ADD left. */

@@ -20,6 +20,8 @@ export interface ControllerOptions {
   readonly annotations: readonly AnnotationReader[];
   /** What the pod's own network is called in a network-status that nobody else began; none is told without it. */
   readonly defaultNetworkName: string | undefined;
+  /** How the node names interfaces that nobody names. */
+  readonly ifNaming: "npwg" | "hash";
   /** Whether links that vanished are made again. */
   readonly heals: boolean;
   /** How often every pod with attachments is looked at without a cause. */

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { canonicalJson } from "../domain/json.ts";
-import { isInterfaceName } from "../domain/names.ts";
+import { hashedNetName, isInterfaceName, lowestFreeNetName } from "../domain/names.ts";
 import type { PodInterface } from "../domain/node-api.ts";
 import type { NetworkSelection } from "../domain/selection.ts";
 import type { WantedSelection } from "./annotations/contract.ts";
-import { attachedName, isComplete, isLost } from "./attachments.ts";
+import { attachedName, isComplete, isLost, madeNames } from "./attachments.ts";
 import { interfaceOf, isDefault, networkOf, type StatusEntry } from "./status-entries.ts";
 
 export interface StepsInput {
@@ -17,6 +17,8 @@ export interface StepsInput {
   readonly interfaces: readonly PodInterface[];
   /** What network-status says: it knows what the pod was created with, and the names of an earlier sandbox. */
   readonly status: readonly StatusEntry[];
+  /** How the node names what nobody names. */
+  readonly ifNaming: "npwg" | "hash";
   /** On such pods nothing is healed, and no name is `netN`. */
   readonly isKubeVirt: boolean;
   /** Whether a link that vanished is made again. */
@@ -76,8 +78,9 @@ type Match = PodInterface | "cold";
 
 /**
  * Which wanted selection each present attachment stands for. Names decide for
- * named selections; an unnamed one takes its network's by key, else any that
- * is as wanted, else any. What the pod was created with counts as there.
+ * named selections; of what they leave, an unnamed one takes its network's by
+ * key, else any that is as wanted, else any. What the pod was created with
+ * counts as there.
  */
 function match(input: StepsInput, own: readonly PodInterface[]): ReadonlyMap<WantedSelection, Match> {
   const { wanted, podNamespace } = input;
@@ -92,36 +95,50 @@ function match(input: StepsInput, own: readonly PodInterface[]): ReadonlyMap<Wan
       free.delete(found);
     }
   };
-  const isUnnamed = ({ selection }: WantedSelection): boolean => selection.interface === undefined;
-  const hasNetwork = (each: WantedSelection, attachment: PodInterface): boolean =>
-    networkOfKey(attachment.key) === each.network;
+  const names = namesWanted(wanted);
+  const isNamed = ({ selection }: WantedSelection, attachment: PodInterface): boolean =>
+    selection.interface === attachedName(attachment);
+  // A name that is asked for is given to whoever asks, also when an unnamed one got it before.
+  const isUnnamed = ({ network, selection }: WantedSelection, attachment: PodInterface): boolean =>
+    selection.interface === undefined &&
+    network === networkOfKey(attachment.key) &&
+    !names.has(attachedName(attachment));
   const isSame = (each: WantedSelection, attachment: PodInterface): boolean =>
-    hasNetwork(each, attachment) && isSameSelection(each, attachment, podNamespace);
+    isSameSelection(each, attachment, podNamespace);
 
   matchCold(input, matches);
+  pair(isNamed);
   pair(
-    (each, attachment) => each.selection.interface === attachedName(attachment) && isSame(each, attachment),
+    (each, attachment) =>
+      isUnnamed(each, attachment) && each.key === attachment.key && isSame(each, attachment),
   );
-  // Before a name is taken from an attachment, whoever wants it as it is may keep it.
-  pair((each, attachment) => isUnnamed(each) && each.key === attachment.key && isSame(each, attachment));
-  pair((each, attachment) => isUnnamed(each) && isSame(each, attachment));
-  pair((each, attachment) => each.selection.interface === attachedName(attachment));
-  pair((each, attachment) => isUnnamed(each) && each.key === attachment.key && hasNetwork(each, attachment));
-  pair((each, attachment) => isUnnamed(each) && hasNetwork(each, attachment));
+  pair((each, attachment) => isUnnamed(each, attachment) && isSame(each, attachment));
+  pair((each, attachment) => isUnnamed(each, attachment) && each.key === attachment.key);
+  pair(isUnnamed);
   return matches;
+}
+
+function namesWanted(wanted: readonly WantedSelection[]): ReadonlySet<string> {
+  return new Set(wanted.flatMap(({ selection }) => selection.interface ?? []));
 }
 
 function matchCold(
   { wanted, status, interfaces, podNamespace }: StepsInput,
   matches: Map<WantedSelection, Match>,
 ): void {
+  // A name of ours may be another link's by now: KubeVirt puts dummies under them.
+  const ours = new Set(
+    interfaces
+      .filter(({ attachmentId }) => attachmentId !== "")
+      .flatMap((each) => [attachedName(each), each.name, ...madeNames(each)]),
+  );
+  const links = new Set(interfaces.map(({ name }) => name));
   const free = new Set(
     status.filter((entry) => {
       const name = interfaceOf(entry);
-      if (name === "" || isDefault(entry)) return false;
-      const link = interfaces.find((each) => each.name === name || attachedName(each) === name);
+      if (name === "" || isDefault(entry) || ours.has(name)) return false;
       // Without a link it may be an earlier sandbox's, unless its device says why there is none.
-      return link ? link.attachmentId === "" : entry["device-info"] !== undefined;
+      return links.has(name) || entry["device-info"] !== undefined;
     }),
   );
   const take = (each: WantedSelection, isOne: (entry: StatusEntry) => boolean): void => {
@@ -193,22 +210,23 @@ function freeKey(wanted: WantedSelection, taken: ReadonlySet<string>): string {
  * Names for new attachments of unnamed selections: the one that the status
  * remembers from an earlier sandbox; on pods that KubeVirt runs never `netN`,
  * which would make it name all of the machine's interfaces by their order;
- * else the node's choice.
+ * else the node's choice, unless that could be a name which another selection
+ * is still to get.
  */
-function nameSource({
-  status,
-  interfaces,
-  wanted,
-  podNamespace,
-  isKubeVirt,
-}: StepsInput): (wanted: WantedSelection, key: string) => string | undefined {
-  const taken = new Set([
-    ...interfaces.flatMap((each) => [each.name, attachedName(each)]),
-    ...wanted.map(({ selection }) => selection.interface ?? ""),
-  ]);
-  return ({ network }, key) => {
+function nameSource(input: StepsInput): (wanted: WantedSelection, key: string) => string | undefined {
+  const { status, interfaces, podNamespace, isKubeVirt, ifNaming } = input;
+  const present = new Set(interfaces.flatMap((each) => [each.name, attachedName(each)]));
+  const reserved = namesWanted(input.wanted);
+  const isContested = [...reserved].some((name) => name.startsWith("net") && !present.has(name));
+  const taken = new Set([...present, ...reserved]);
+  const choose = ({ selection: { name = "" } }: WantedSelection, key: string): string | undefined => {
+    if (isKubeVirt) return hashedName(key);
+    if (!isContested) return undefined;
+    return ifNaming === "hash" ? hashedNetName(name, taken) : lowestFreeNetName(taken);
+  };
+  return (wanted, key) => {
     const remembered = status
-      .filter((entry) => wholeName(networkOf(entry), podNamespace) === network)
+      .filter((entry) => wholeName(networkOf(entry), podNamespace) === wanted.network)
       .map(interfaceOf)
       .find(
         (name) =>
@@ -217,7 +235,7 @@ function nameSource({
           !taken.has(name) &&
           !(isKubeVirt && /^net\d+$/.test(name)),
       );
-    const name = remembered ?? (isKubeVirt ? hashedName(key) : undefined);
+    const name = remembered ?? choose(wanted, key);
     if (name !== undefined) taken.add(name);
     return name;
   };

@@ -21,10 +21,11 @@ export interface ReconcilerOptions {
   readonly annotations: readonly AnnotationReader[];
   readonly known: KnownAttachments;
   readonly heals: boolean;
+  readonly ifNaming: "npwg" | "hash";
   readonly timeoutMs: number;
   readonly clock: Clock;
   readonly log: Logger;
-  /** What is in the pod may have changed, or its status may be wrong. */
+  /** What is in the pod may have changed, its status may be wrong, or it is gone. */
   readonly publish: (key: PodKey) => void;
 }
 
@@ -42,6 +43,7 @@ export function createReconciler(options: ReconcilerOptions) {
     const pod = pods.get(key);
     if (!pod || pod.deletionTimestamp) {
       told.delete(key);
+      publish(key);
       return "done";
     }
     const wanted = annotations.map((reader) => ({
@@ -68,6 +70,7 @@ export function createReconciler(options: ReconcilerOptions) {
           status: statusOf(pod),
           isKubeVirt: isKubeVirt(pod),
           heals: options.heals,
+          ifNaming: options.ifNaming,
         });
         outcome = worse(outcome, await carryOut(key, pod, each.reader, steps, signal));
       }

@@ -1,0 +1,143 @@
+import { setImmediate as turn } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { KeyQueue, type Outcome } from "../../src/controller/key-queue.ts";
+import { silentLogger } from "../../src/domain/log.ts";
+
+function createQueue(work: (key: string) => Promise<Outcome>, maxConcurrent = 8) {
+  const delays: number[] = [];
+  const timers = new Set<() => void>();
+  const queue = new KeyQueue({
+    work,
+    maxConcurrent,
+    clock: {
+      now: () => new Date(0),
+      setTimer(delayMs, action) {
+        delays.push(delayMs);
+        timers.add(action);
+        return { [Symbol.dispose]: () => timers.delete(action) };
+      },
+    },
+    random: () => 1,
+    log: silentLogger,
+  });
+  return {
+    queue,
+    delays,
+    timers,
+    async fire(): Promise<void> {
+      const due = [...timers];
+      timers.clear();
+      for (const action of due) action();
+      await turn();
+    },
+  };
+}
+
+/** Work that waits until it is let go. */
+function createGate() {
+  const begun: string[] = [];
+  const waiting = new Map<string, (outcome: Outcome) => void>();
+  return {
+    begun,
+    async work(key: string): Promise<Outcome> {
+      begun.push(key);
+      return await new Promise((resolve) => waiting.set(key, resolve));
+    },
+    async release(key: string, outcome: Outcome = "done"): Promise<void> {
+      waiting.get(key)?.(outcome);
+      await turn();
+    },
+  };
+}
+
+test("nothing begins before the queue is open", async () => {
+  const gate = createGate();
+  const { queue } = createQueue(gate.work);
+  queue.add("a");
+  await turn();
+  expect(gate.begun).toEqual([]);
+  queue.open();
+  expect(gate.begun).toEqual(["a"]);
+});
+
+test("a key that is added while it runs runs once more, and never beside itself", async () => {
+  const gate = createGate();
+  const { queue } = createQueue(gate.work);
+  queue.open();
+  for (let times = 0; times < 5; times += 1) queue.add("a");
+  expect(gate.begun).toEqual(["a"]);
+  await gate.release("a");
+  expect(gate.begun).toEqual(["a", "a"]);
+  await gate.release("a");
+  expect(gate.begun).toEqual(["a", "a"]);
+});
+
+test("as many keys run side by side as may, and the others in their order", async () => {
+  const gate = createGate();
+  const { queue } = createQueue(gate.work, 2);
+  queue.open();
+  for (const key of ["a", "b", "c", "d"]) queue.add(key);
+  expect(gate.begun).toEqual(["a", "b"]);
+  await gate.release("b");
+  await gate.release("a");
+  expect(gate.begun).toEqual(["a", "b", "c", "d"]);
+});
+
+test("what fails comes back with a delay that doubles up to a bound, and starts small again after success", async () => {
+  const outcomes: Outcome[] = [...Array<Outcome>(8).fill("soon"), "done", "soon"];
+  const { queue, delays, fire } = createQueue(async () => outcomes.shift() ?? "done");
+  queue.open();
+  queue.add("a");
+  await turn();
+  for (let times = 0; times < 8; times += 1) await fire();
+  queue.add("a");
+  await turn();
+  expect(delays).toEqual([500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 500]);
+});
+
+test("what throws is tried again", async () => {
+  let fails = true;
+  const { queue, timers, fire } = createQueue(async () => {
+    if (fails) throw new Error("no");
+    return "done";
+  });
+  queue.open();
+  queue.add("a");
+  await turn();
+  expect(timers.size).toBe(1);
+  fails = false;
+  await fire();
+  expect(timers.size).toBe(0);
+});
+
+test("a key that is added doesn't wait for its delay", async () => {
+  let runs = 0;
+  const { queue, timers } = createQueue(async () => {
+    runs += 1;
+    return "slowly";
+  });
+  queue.open();
+  queue.add("a");
+  await turn();
+  queue.add("a");
+  await turn();
+  expect(runs).toBe(2);
+  expect(timers.size).toBe(1);
+});
+
+test("closing waits for what runs, and begins nothing more", async () => {
+  const gate = createGate();
+  const { queue, timers } = createQueue(gate.work, 1);
+  queue.open();
+  for (const key of ["a", "b"]) queue.add(key);
+  let closed = false;
+  const closing = queue.close().then(() => {
+    closed = true;
+  });
+  await turn();
+  expect(closed).toBe(false);
+  await gate.release("a", "soon");
+  await closing;
+  expect(gate.begun).toEqual(["a"]);
+  expect(timers.size).toBe(0);
+});

@@ -1,0 +1,179 @@
+import { setImmediate as turn } from "node:timers/promises";
+import { kaloomAnnotation } from "../../src/controller/annotations/kaloom.ts";
+import { npwgAnnotation } from "../../src/controller/annotations/npwg.ts";
+import { runController } from "../../src/controller/controller.ts";
+import { interfaceOf, networkOf } from "../../src/controller/status-entries.ts";
+import type { Clock } from "../../src/domain/clock.ts";
+import type { PodplugError } from "../../src/domain/errors.ts";
+import type { JsonObject } from "../../src/domain/json.ts";
+import { silentLogger } from "../../src/domain/log.ts";
+import type { NodeApi } from "../../src/domain/node-api.ts";
+import type { Pod } from "../../src/domain/pod.ts";
+import { networkStatusAnnotation } from "../../src/kube/contract.ts";
+import { createWorld } from "../attachments/world.ts";
+import { createFakeCluster } from "../fakes/fake-cluster.ts";
+
+/** Time that passes when the test says so, timer by timer. */
+function createSteppedClock(): Clock & { advance(ms: number): Promise<void> } {
+  let nowMs = Date.parse("2026-01-02T03:04:05Z");
+  const timers = new Set<{ readonly dueMs: number; readonly action: () => void }>();
+  return {
+    now: () => new Date(nowMs),
+    setTimer(delayMs, action) {
+      const timer = { dueMs: nowMs + delayMs, action };
+      timers.add(timer);
+      return { [Symbol.dispose]: () => timers.delete(timer) };
+    },
+    async advance(ms) {
+      const untilMs = nowMs + ms;
+      for (;;) {
+        const [next] = [...timers].filter(({ dueMs }) => dueMs <= untilMs).sort((a, b) => a.dueMs - b.dueMs);
+        if (!next) break;
+        timers.delete(next);
+        nowMs = next.dueMs;
+        next.action();
+        await quiet();
+      }
+      nowMs = untilMs;
+    },
+  };
+}
+
+/** Lets everything run that waits for nothing but its turn. */
+export async function quiet(): Promise<void> {
+  for (let turns = 0; turns < 40; turns += 1) await turn();
+}
+
+export const networksAnnotation = npwgAnnotation.annotation;
+
+/** A node in memory with its controller, and the cluster that it belongs to. */
+export async function createNode({ concurrency = 32 } = {}) {
+  const clock = createSteppedClock();
+  const world = await createWorld({ clock, maxConcurrent: 8 });
+  const cluster = createFakeCluster();
+  const config = { plugins: [{ type: "fake", capabilities: { mac: true, ips: true } }] };
+  for (const name of ["blue", "red", "green"]) world.networks.define(name, { namespace: "default", config });
+
+  let away: PodplugError | undefined;
+  const api = (): NodeApi => {
+    if (away) throw away;
+    return world.as("controller", true);
+  };
+  /** Whichever engine runs now, as a client that reconnects would see it. */
+  const connection: NodeApi = {
+    attach: async (request, signal) => api().attach(request, signal),
+    detach: async (request, signal) => api().detach(request, signal),
+    list: async (request, signal) => api().list(request, signal),
+    async *watch(request, signal) {
+      yield* api().watch(request, signal);
+    },
+    check: async (request, signal) => api().check(request, signal),
+    info: async (signal) => api().info(signal),
+  };
+
+  let stopping = new AbortController();
+  let running = Promise.resolve();
+
+  async function startController(): Promise<void> {
+    stopping = new AbortController();
+    running = runController(
+      {
+        api: connection,
+        pods: cluster.pods,
+        status: cluster.statusWriter,
+        events: cluster.events,
+        annotations: [npwgAnnotation, kaloomAnnotation],
+        defaultNetworkName: "cluster",
+        ifNaming: "npwg",
+        heals: true,
+        resyncMs: 300_000,
+        maxConcurrent: concurrency,
+        timeoutMs: 90_000,
+        clock,
+        random: () => 0.5,
+        log: silentLogger,
+      },
+      stopping.signal,
+    );
+    await quiet();
+  }
+
+  async function stopController(): Promise<void> {
+    stopping.abort();
+    await running;
+  }
+
+  const netnsPaths = new Map<string, string>();
+  const podAt = (name: string): Pod => {
+    const pod = cluster.podAt(`default/${name}`);
+    if (!pod) throw new Error(`the test has no pod ${name}`);
+    return pod;
+  };
+
+  function statusOf(name: string): readonly JsonObject[] {
+    return JSON.parse(podAt(name).annotations[networkStatusAnnotation] ?? "[]") as JsonObject[];
+  }
+
+  function links(name: string): readonly string[] {
+    return world.linkNames(netnsPaths.get(name) ?? "");
+  }
+
+  await startController();
+
+  return {
+    world,
+    cluster,
+    clock,
+    startController,
+    stopController,
+    podAt,
+    netnsPath: (name: string): string => netnsPaths.get(name) ?? "",
+    links,
+    statusOf,
+    /** The agent dies with its controller, and what its plugins did stays. */
+    async kill(): Promise<void> {
+      await stopController();
+    },
+    async restart(): Promise<void> {
+      await world.restart();
+      await startController();
+    },
+    /** The API can't be reached, until cleared with `undefined`. */
+    apiAway(error: PodplugError | undefined): void {
+      away = error;
+    },
+    /** A running pod, whose networks annotation is `networks`. */
+    async addPod(name: string, networks?: string, facts: Partial<Pod> = {}): Promise<void> {
+      const sandbox = await world.sandboxes.addPod({ namespace: "default", name });
+      netnsPaths.set(name, sandbox.netnsPath);
+      const annotations = {
+        ...facts.annotations,
+        ...(networks !== undefined && { [networksAnnotation]: networks }),
+      };
+      cluster.setPod({ ...facts, name, uid: sandbox.pod?.uid ?? "", annotations });
+      await quiet();
+    },
+    async replaceSandbox(name: string): Promise<void> {
+      const sandbox = await world.sandboxes.replaceSandbox({ namespace: "default", name });
+      netnsPaths.set(name, sandbox.netnsPath);
+    },
+    async setNetworks(name: string, networks: string | undefined): Promise<void> {
+      cluster.annotate(`default/${name}`, { [networksAnnotation]: networks });
+      await quiet();
+    },
+    /** What of the world must agree: links, network-status and leased addresses. */
+    state(name: string) {
+      return {
+        links: links(name),
+        status: statusOf(name).map((entry) => `${interfaceOf(entry)} ${networkOf(entry)}`),
+        leases: world.executor.leases().map((lease) => lease.split(" ")[1]),
+      };
+    },
+    events: (): readonly string[] => cluster.recorded.map(({ reason, message }) => `${reason}: ${message}`),
+    eventReasons: (): readonly string[] => cluster.recorded.map(({ reason }) => reason),
+    ipOf: (name: string, ifName: string): readonly string[] | undefined =>
+      world.interfaces.links(netnsPaths.get(name) ?? "").find((link) => link.name === ifName)?.ips,
+    macOf: (name: string, ifName: string): string | undefined =>
+      world.interfaces.links(netnsPaths.get(name) ?? "").find((link) => link.name === ifName)?.mac,
+  };
+}

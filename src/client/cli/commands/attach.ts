@@ -38,7 +38,7 @@ export function addAttachCommand(program: Command, host: CommandHost): void {
       ["Into a network namespace, without Kubernetes", "podplug attach --netns /run/netns/blue net-a"],
       ["Only see whether it would work", "podplug attach web net-a --dry-run"],
     ],
-    async run(words, flags, session) {
+    async run(words, flags, invocation) {
       const { pod, rest } = takePod(words, isTargetGiven(flags));
       const target = readTarget(pod, flags);
       const [network] = rest;
@@ -54,21 +54,21 @@ export function addAttachCommand(program: Command, host: CommandHost): void {
       }
       const request = {
         target,
-        network: await readSelection(network, flags, session.readStdin),
+        network: await readSelection(network, flags, invocation.readStdin),
         validateOnly: flags.dryRun,
         key: flags.key,
         replace: flags.replace,
       };
       const doing = `attaching ${network ?? "the given configuration"} to ${describeTarget(target)}`;
-      const answer = await session.waitFor(doing, () => session.api.attach(request, session.signal));
-      if (isDocumentFormat(session.format)) {
+      const answer = await invocation.waitFor(doing, () => invocation.api.attach(request, invocation.signal));
+      if (isDocumentFormat(invocation.format)) {
         const { attachDocument } = await import("../output/answer-documents.ts");
-        session.print(await formatDocument(attachDocument(answer), session.format));
+        invocation.print(await formatDocument(attachDocument(answer), invocation.format));
         return 0;
       }
-      session.print(formatInterfaces([answer.interface], session));
-      if (flags.dryRun === true) session.note("dry run: nothing was changed");
-      else if (!answer.created) session.note(`${visible(answer.interface.name)} was attached already`);
+      invocation.print(formatInterfaces([answer.interface], invocation));
+      if (flags.dryRun === true) invocation.note("dry run: nothing was changed");
+      else if (!answer.created) invocation.note(`${visible(answer.interface.name)} was attached already`);
       return 0;
     },
   });

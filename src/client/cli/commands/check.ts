@@ -1,12 +1,12 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { asPodplugError, type ErrorKind, failureOf } from "../../../domain/errors.ts";
 import { describeTarget, type Target } from "../../../domain/target.ts";
+import type { Invocation } from "../invocation.ts";
 import { addTargetOptions, isTargetGiven, readTarget, type TargetFlags } from "../options/target.ts";
 import type { CheckOutcome } from "../output/answer-documents.ts";
 import { formatDocument, isDocumentFormat } from "../output/documents.ts";
 import { formatTable } from "../output/table.ts";
 import { visible } from "../output/visible.ts";
-import type { Session } from "../session.ts";
 import { type CommandHost, defineNodeCommand, takePod } from "./host.ts";
 
 interface CheckFlags extends TargetFlags {
@@ -34,36 +34,36 @@ export function addCheckCommand(program: Command, host: CommandHost): void {
       ["Every attachment of pod web", "podplug check web"],
       ["One of them, in namespace demo", "podplug check -n demo web --interface data0"],
     ],
-    async run(words, flags, session) {
+    async run(words, flags, invocation) {
       const { pod, rest } = takePod(words, isTargetGiven(flags));
       const target = readTarget(pod, flags);
       if (target === undefined) throw new InvalidArgumentError("missing POD (or --netns, --container)");
       if (rest.length > 0) throw new InvalidArgumentError(`too many arguments: ${rest.join(" ")}`);
       if (flags.interface !== undefined) {
         // One attachment that was asked for by name: its failure is the command's.
-        await checkOne(target, flags.interface, session);
-        return present([{ interface: flags.interface, network: "" }], session);
+        await checkOne(target, flags.interface, invocation);
+        return present([{ interface: flags.interface, network: "" }], invocation);
       }
-      return present(await checkAll(target, session), session);
+      return present(await checkAll(target, invocation), invocation);
     },
   });
 }
 
-function checkOne(target: Target, ifName: string, session: Session): Promise<void> {
-  return session.waitFor(`checking ${ifName} of ${describeTarget(target)}`, () =>
-    session.api.check({ target, interface: ifName }, session.signal),
+function checkOne(target: Target, ifName: string, invocation: Invocation): Promise<void> {
+  return invocation.waitFor(`checking ${ifName} of ${describeTarget(target)}`, () =>
+    invocation.api.check({ target, interface: ifName }, invocation.signal),
   );
 }
 
-async function checkAll(target: Target, session: Session): Promise<CheckOutcome[]> {
-  const interfaces = await session.waitFor(`listing ${describeTarget(target)}`, () =>
-    session.api.list({ target }, session.signal),
+async function checkAll(target: Target, invocation: Invocation): Promise<CheckOutcome[]> {
+  const interfaces = await invocation.waitFor(`listing ${describeTarget(target)}`, () =>
+    invocation.api.list({ target }, invocation.signal),
   );
   const outcomes: CheckOutcome[] = [];
   for (const { name, network, state } of interfaces) {
     if (state === undefined) continue;
     try {
-      await checkOne(target, name, session);
+      await checkOne(target, name, invocation);
       outcomes.push({ interface: name, network });
     } catch (error) {
       const failed = asPodplugError(error);
@@ -71,16 +71,16 @@ async function checkAll(target: Target, session: Session): Promise<CheckOutcome[
       outcomes.push({ interface: name, network, failure: failureOf(failed) });
     }
   }
-  if (outcomes.length === 0) session.note(`no attachments in ${describeTarget(target)}`);
+  if (outcomes.length === 0) invocation.note(`no attachments in ${describeTarget(target)}`);
   return outcomes;
 }
 
-async function present(outcomes: readonly CheckOutcome[], session: Session): Promise<number> {
-  if (isDocumentFormat(session.format)) {
+async function present(outcomes: readonly CheckOutcome[], invocation: Invocation): Promise<number> {
+  if (isDocumentFormat(invocation.format)) {
     const { checkDocument } = await import("../output/answer-documents.ts");
-    session.print(await formatDocument(checkDocument(outcomes), session.format));
+    invocation.print(await formatDocument(checkDocument(outcomes), invocation.format));
   } else if (outcomes.length > 0) {
-    const { heading, good, bad } = session.colours;
+    const { heading, good, bad } = invocation.colours;
     const titles = ["INTERFACE", "NETWORK", "CHECK"].map((text) => ({ text, paint: heading }));
     const rows = outcomes.map(({ interface: ifName, network, failure }) => [
       { text: visible(ifName) },
@@ -89,7 +89,7 @@ async function present(outcomes: readonly CheckOutcome[], session: Session): Pro
         ? { text: "ok", paint: good }
         : { text: visible(`${failure.reason}: ${failure.message}`), paint: bad },
     ]);
-    session.print(formatTable([titles, ...rows]));
+    invocation.print(formatTable([titles, ...rows]));
   }
   return outcomes.every(({ failure }) => failure === undefined) ? 0 : 1;
 }

@@ -35,7 +35,7 @@ export function addDetachCommand(program: Command, host: CommandHost): void {
       ["By its ID, wherever it is", "podplug detach --id 7f3a…"],
       ["From a network namespace", "podplug detach --netns /run/netns/blue net-a"],
     ],
-    async run(words, flags, session) {
+    async run(words, flags, invocation) {
       const { pod, rest } = takePod(words, isTargetGiven(flags));
       const target = readTarget(pod, flags);
       const which = readChoice(rest, flags);
@@ -44,16 +44,18 @@ export function addDetachCommand(program: Command, host: CommandHost): void {
       }
       const where = target === undefined ? "" : ` from ${describeTarget(target)}`;
       const request = { target, which, force: flags.force };
-      const answer = await session.waitFor(`detaching ${wordFor(which)}${where}`, () =>
-        session.api.detach(request, session.signal),
+      const answer = await invocation.waitFor(`detaching ${wordFor(which)}${where}`, () =>
+        invocation.api.detach(request, invocation.signal),
       );
-      if (isDocumentFormat(session.format)) {
+      if (isDocumentFormat(invocation.format)) {
         const { detachDocument } = await import("../output/answer-documents.ts");
-        session.print(await formatDocument(detachDocument(answer), session.format));
+        invocation.print(await formatDocument(detachDocument(answer), invocation.format));
       } else if (answer.detached) {
-        session.print(`detached ${describeDetached(answer, wordFor(which), where)}\n`);
+        invocation.print(`detached ${describeDetached(answer, wordFor(which), where)}\n`);
       } else {
-        session.note(`nothing to detach${visible(where)}: there is no attachment ${visible(wordFor(which))}`);
+        invocation.note(
+          `nothing to detach${visible(where)}: there is no attachment ${visible(wordFor(which))}`,
+        );
       }
       return 0;
     },

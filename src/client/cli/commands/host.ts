@@ -1,10 +1,10 @@
 import type { Command } from "commander";
+import { type Invocation, type InvocationOptions, type NodeFlags, runInvocation } from "../invocation.ts";
 import { addConnectionOptions } from "../options/connection.ts";
 import { addOutputOptions } from "../options/output.ts";
-import { type NodeFlags, runSession, type Session, type SessionOptions } from "../session.ts";
 
 /** What the commands share: the process, how to connect, and where their exit code goes. */
-export interface CommandHost extends Pick<SessionOptions, "io" | "connect"> {
+export interface CommandHost extends Pick<InvocationOptions, "io" | "connect"> {
   finish(exitCode: number): void;
 }
 
@@ -13,7 +13,7 @@ export interface NodeCommand<Flags> {
   /** Its own options, in front of those that all node commands have. */
   readonly addOptions: (command: Command) => Command;
   readonly examples: readonly (readonly [says: string, command: string])[];
-  readonly run: (words: readonly string[], flags: Flags, session: Session) => Promise<number>;
+  readonly run: (words: readonly string[], flags: Flags, invocation: Invocation) => Promise<number>;
 }
 
 /** Completes a command that talks to a node: options, help and action. */
@@ -27,7 +27,7 @@ export function defineNodeCommand<Flags extends object>(
   // commander only collects them; the usage line shows them.
   command.argument("[words...]").action(async (words: readonly string[], flags: Flags & NodeFlags) => {
     const options = { io: host.io, connect: host.connect, command: command.name(), changes, flags };
-    host.finish(await runSession(options, (session) => run(words, flags, session)));
+    host.finish(await runInvocation(options, (invocation) => run(words, flags, invocation)));
   });
   const lines = examples.map(([says, line]) => `  ${says}:\n    ${line}\n`);
   command.addHelpText("after", `\nExamples:\n${lines.join("")}`.trimEnd());

@@ -20,12 +20,12 @@ export function addInfoCommand(program: Command, host: CommandHost): void {
         "podplug info --server https://node-1:7654 --ca ca.crt --token-file token",
       ],
     ],
-    async run(words, _flags, session) {
+    async run(words, _flags, invocation) {
       if (words.length > 0) throw new InvalidArgumentError(`too many arguments: ${words.join(" ")}`);
-      const info = await session.waitFor("asking the agent", () => session.api.info(session.signal));
-      if (isDocumentFormat(session.format)) {
+      const info = await invocation.waitFor("asking the agent", () => invocation.api.info(invocation.signal));
+      if (isDocumentFormat(invocation.format)) {
         const { nodeInfoDocument } = await import("../output/answer-documents.ts");
-        session.print(await formatDocument(nodeInfoDocument(info), session.format));
+        invocation.print(await formatDocument(nodeInfoDocument(info), invocation.format));
         return 0;
       }
       const facts: [string, string][] = [
@@ -35,10 +35,10 @@ export function addInfoCommand(program: Command, host: CommandHost): void {
         ["EXECUTOR", info.executor],
         ["CNI VERSIONS", info.cniVersions.join(", ")],
       ];
-      session.print(
+      invocation.print(
         formatTable(
           facts.map(([title, text]) => [
-            { text: title, paint: session.colours.heading },
+            { text: title, paint: invocation.colours.heading },
             { text: visible(text) || "-" },
           ]),
         ),

@@ -23,20 +23,20 @@ export function addListCommand(program: Command, host: CommandHost): void {
       ["One pod, with owners, IDs and failures", "podplug list -n demo web -o wide"],
       ["Everything on the node, for a script", "podplug list -A -o json"],
     ],
-    async run(words, flags, session) {
+    async run(words, flags, invocation) {
       const scope = readScopeOf(words, flags);
-      const all = await session.waitFor(`listing ${describeScope(scope)}`, () =>
-        session.api.list({ target: scope.target }, session.signal),
+      const all = await invocation.waitFor(`listing ${describeScope(scope)}`, () =>
+        invocation.api.list({ target: scope.target }, invocation.signal),
       );
       const interfaces = all.filter((one) => isInScope(one, scope));
-      if (isDocumentFormat(session.format)) {
+      if (isDocumentFormat(invocation.format)) {
         const { listDocument } = await import("../output/answer-documents.ts");
-        session.print(await formatDocument(listDocument(interfaces), session.format));
+        invocation.print(await formatDocument(listDocument(interfaces), invocation.format));
       } else if (interfaces.length > 0) {
-        session.print(formatInterfaces(interfaces, session));
+        invocation.print(formatInterfaces(interfaces, invocation));
       } else {
         const hint = scope.namespace === undefined ? "" : " (-A shows every namespace's)";
-        session.note(`no interfaces in ${describeScope(scope)}${hint}`);
+        invocation.note(`no interfaces in ${describeScope(scope)}${hint}`);
       }
       return 0;
     },

@@ -24,23 +24,23 @@ export function addWatchCommand(program: Command, host: CommandHost): void {
       ["The pods of namespace default", "podplug watch"],
       ["Everything on the node, an object per line", "podplug watch -A -o json"],
     ],
-    async run(words, flags, session) {
+    async run(words, flags, invocation) {
       const scope = readScopeOf(words, flags);
       const layout = createTableLayout();
       const print = async (event: InterfaceEvent): Promise<void> => {
-        if (isDocumentFormat(session.format)) {
+        if (isDocumentFormat(invocation.format)) {
           const { eventDocument } = await import("../output/answer-documents.ts");
-          session.print(await formatStreamed(eventDocument(event), session.format));
+          invocation.print(await formatStreamed(eventDocument(event), invocation.format));
         } else {
-          session.print(`${layout.row(eventCells(event, columnOptions(session)))}\n`);
+          invocation.print(`${layout.row(eventCells(event, columnOptions(invocation)))}\n`);
         }
       };
-      if (!isDocumentFormat(session.format)) {
-        const options = columnOptions(session);
-        const event = { text: "EVENT".padEnd(8), paint: session.colours.heading };
-        session.print(`${layout.row([event, ...interfaceTitles(options)])}\n`);
+      if (!isDocumentFormat(invocation.format)) {
+        const options = columnOptions(invocation);
+        const event = { text: "EVENT".padEnd(8), paint: invocation.colours.heading };
+        invocation.print(`${layout.row([event, ...interfaceTitles(options)])}\n`);
       }
-      for await (const event of session.api.watch({ target: scope.target }, session.signal)) {
+      for await (const event of invocation.api.watch({ target: scope.target }, invocation.signal)) {
         if (event.kind === "synced" || isInScope(event.interface, scope)) await print(event);
       }
       return 0;

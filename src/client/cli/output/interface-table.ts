@@ -1,5 +1,5 @@
 import type { PodInterface } from "../../../domain/node-api.ts";
-import type { Session } from "../session.ts";
+import type { Invocation } from "../invocation.ts";
 import { type ColumnOptions, interfaceCells, interfaceTitles } from "./interface-columns.ts";
 import { formatTable } from "./table.ts";
 
@@ -7,14 +7,14 @@ export function columnOptions({
   format,
   colours,
   now,
-}: Pick<Session, "format" | "colours" | "now">): ColumnOptions {
+}: Pick<Invocation, "format" | "colours" | "now">): ColumnOptions {
   return { wide: format === "wide", colours, now: now() };
 }
 
 export function formatInterfaces(
   interfaces: readonly PodInterface[],
-  session: Pick<Session, "format" | "colours" | "now">,
+  invocation: Pick<Invocation, "format" | "colours" | "now">,
 ): string {
-  const options = columnOptions(session);
+  const options = columnOptions(invocation);
   return formatTable([interfaceTitles(options), ...interfaces.map((one) => interfaceCells(one, options))]);
 }

@@ -12,7 +12,7 @@ import { withProgress } from "./output/progress.ts";
 export type NodeFlags = ConnectionFlags & OutputFlags;
 
 /** What a command that talks to a node has at hand. */
-export interface Session {
+export interface Invocation {
   readonly api: NodeApi;
   /** Aborts when the user wants the command to end. */
   readonly signal: AbortSignal;
@@ -31,7 +31,7 @@ export interface Session {
   report(error: PodplugError): Promise<number>;
 }
 
-export interface SessionOptions {
+export interface InvocationOptions {
   readonly io: CliIo;
   /** Imported only when it is needed: helping and completing need no transport. */
   readonly connect: (options: NodeClientOptions) => Promise<NodeClient>;
@@ -43,9 +43,9 @@ export interface SessionOptions {
 }
 
 /** Runs a command's work on a connection of its own; the exit code, whatever happens. */
-export async function runSession(
-  { io, connect, command, changes, flags }: SessionOptions,
-  work: (session: Session) => Promise<number>,
+export async function runInvocation(
+  { io, connect, command, changes, flags }: InvocationOptions,
+  work: (invocation: Invocation) => Promise<number>,
 ): Promise<number> {
   const { stdout, stderr, clock } = io;
   const coloured = flags.color && !io.env.noColor;

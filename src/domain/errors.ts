@@ -49,7 +49,7 @@ export const reasons = {
     kind: "invalid",
     transient: false,
     cause: "The agent's configuration file, or a command's options, can't be used.",
-    cure: "The message lists every fault with the path of its key; correct them and start again.",
+    cure: "Correct what the message names, in a file each fault by the path of its key, and start again; docs/configuration.md and podplug COMMAND --help say what may stand there.",
   },
   INVALID_NETWORK: {
     kind: "not-ready",
@@ -87,19 +87,20 @@ export const reasons = {
     kind: "not-found",
     transient: true,
     cause: "There is no such pod, container or network namespace on this node.",
-    cure: "Check the name, and that the pod runs on this node; podplug list -A shows what there is.",
+    cure: "Check the name, and that the pod runs on this node, or that the namespace is in /run/netns (ip netns list); podplug list -A shows what is attached.",
   },
   TARGET_INVALID: {
     kind: "invalid",
     transient: false,
     cause:
       "The target isn't something to plug into: not a network namespace, the host's own, or of a kind that the configured runtime doesn't know.",
-    cure: "Name a pod, a container or the network namespace of one.",
+    cure: "Name what the node's runtime knows: a pod or its container, or with runtime netns a network namespace (--netns), by its path or its name in /run/netns.",
   },
   HOST_NETWORK: {
     kind: "invalid",
     transient: false,
-    cause: "The pod or container uses the node's own network: what is plugged there is plugged into the node.",
+    cause:
+      "The pod or container uses the node's own network: what is plugged there is plugged into the node.",
     cure: "Name a pod with a network of its own (without hostNetwork: true).",
   },
   UID_MISMATCH: {
@@ -133,19 +134,19 @@ export const reasons = {
     transient: true,
     cause:
       "The interface name is taken in the pod: by its own network, by another owner's attachment, or by one with other attributes.",
-    cure: "Choose another name, detach the present one first, or ask to replace your own.",
+    cure: "Choose another name (--interface), detach the present one first, or replace your own (--replace).",
   },
   KEY_IN_USE: {
     kind: "conflict",
     transient: false,
     cause: "The same owner has an attachment with this key and other attributes.",
-    cure: "Use another key, or ask to replace the attachment.",
+    cure: "Use another key, or replace the attachment (--replace).",
   },
   OWNED_BY_OTHER: {
     kind: "denied",
     transient: false,
     cause: "The attachment was made by another owner.",
-    cure: "Let its owner remove it, or force it if you may.",
+    cure: "Let its owner remove it, or force it if you may (--force).",
   },
   OWNER_RESERVED: {
     kind: "denied",
@@ -170,7 +171,7 @@ export const reasons = {
     kind: "plugin-failed",
     transient: true,
     cause: "A CNI plugin answered with an error.",
-    cure: "The failure carries the plugin's name, its code and its own message; cure what that says.",
+    cure: "Cure what the plugin's own message says, and ask again.",
   },
   PLUGIN_BAD_OUTPUT: {
     kind: "plugin-failed",
@@ -196,14 +197,14 @@ export const reasons = {
     transient: true,
     cause:
       "The attachment isn't as it should be: a plugin's CHECK says so, or the interface is gone or renamed.",
-    cure: "Detach and attach again, or look for what changed it.",
+    cure: "Detach it and attach it again, or look for what changed it.",
   },
   INTERFACE_LEFT: {
     kind: "plugin-failed",
     transient: true,
     cause:
       "The plugins said that the interface is removed, but the kernel still has it (somebody renamed it, perhaps).",
-    cure: "Remove the link by hand; the record stays until the interface is gone.",
+    cure: "Remove the link by hand (ip -n NETNS link delete NAME); the record stays until the interface is gone.",
   },
   CLEANUP_PENDING: {
     kind: "not-ready",
@@ -235,14 +236,14 @@ export const reasons = {
     kind: "denied",
     transient: false,
     cause: "The caller is known but may not do this.",
-    cure: "Ask a cluster admin for the permission that the message names.",
+    cure: "Use an account that may: for the socket root, or a member of api.socketGroup; in a cluster, ask an admin for the permission that the message names.",
   },
   DEADLINE_EXCEEDED: {
     kind: "deadline",
     transient: true,
     cause:
       "The caller's own deadline passed before the answer. A change that had begun goes on and ends well.",
-    cure: "Ask again with the same request (it is idempotent), or give it more time.",
+    cure: "Ask again with the same request (it is idempotent), or give it more time (--timeout).",
   },
   CANCELED: {
     kind: "canceled",

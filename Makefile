@@ -53,6 +53,7 @@ gen: ## write gen/ anew from proto/
 
 docs: ## write the generated pages of docs/ anew
 	@scripts/setup.sh
+	@node scripts/write-cli-docs.ts
 	@node scripts/write-error-docs.ts
 	@node scripts/write-config-docs.ts
 

@@ -42,6 +42,7 @@ check "unused code" knip --no-progress --treat-config-hints-as-errors
 check "imports between rooms" vitest run --configLoader native test/architecture
 check "proto" buf lint
 check "generated code" scripts/check-generated.sh
+check "docs/cli.md" node scripts/write-cli-docs.ts --check
 check "docs/errors.md" node scripts/write-error-docs.ts --check
 check "docs/configuration.md" node scripts/write-config-docs.ts --check
 check "links" node scripts/check-links.ts

@@ -31,9 +31,9 @@ test("a table shows place, interface, network, addresses and state of each inter
   expect(code).toBe(0);
   expect(stdout).toBe(
     [
-      "POD/NETNS   INTERFACE   NETWORK      IPS           MAC                 STATE",
-      "demo/web    net1        demo/net-a   10.0.0.2/24   0a:58:0a:00:00:01   attached",
-      "demo/db     data0       demo/net-b   -             0a:58:0a:00:00:01   attached",
+      "POD/NETNS  INTERFACE  NETWORK     IPS          MAC                STATE",
+      "demo/web   net1       demo/net-a  10.0.0.2/24  0a:58:0a:00:00:01  attached",
+      "demo/db    data0      demo/net-b  -            0a:58:0a:00:00:01  attached",
       "",
     ].join("\n"),
   );
@@ -99,19 +99,44 @@ test("nothing to list says so on standard error, and leaves an empty answer for 
   expect(await cli(["list"], { api })).toEqual({
     code: 0,
     stdout: "",
-    stderr: "no interfaces in namespace default (-A shows every namespace's)\n",
+    stderr: "no interfaces in namespace default or in bare network namespaces (-A shows every namespace's)\n",
   });
   expect(await cli(["list", "-A"], { api })).toMatchObject({
     stderr: "no interfaces in any pod of the node\n",
   });
-  expect(await cli(["list", "-o", "json"], { api })).toEqual({ code: 0, stdout: "{}\n", stderr: "" });
+  expect(await cli(["list", "-n", "demo"], { api })).toMatchObject({
+    stderr: "no interfaces in namespace demo (-A shows every namespace's)\n",
+  });
+  expect(await cli(["list", "-o", "json"], { api })).toEqual({
+    code: 0,
+    stdout: '{\n  "interfaces": []\n}\n',
+    stderr: "",
+  });
 });
 
-test("list keeps to one namespace unless all are asked for", async () => {
+test("list keeps to one namespace, and to bare ones unless it is named, until all are asked for", async () => {
   const { api } = await apiWith(...two, "attach --netns /run/netns/a net-a");
   expect((await cli(["list", "-n", "demo"], { api })).stdout.split("\n")).toHaveLength(4);
   expect((await cli(["list", "-A"], { api })).stdout).toContain("/run/netns/a");
-  expect((await cli(["list"], { api })).stdout).toBe("");
+  expect((await cli(["list"], { api })).stdout.split("\n")).toHaveLength(3);
+  expect((await cli(["list"], { api })).stdout).toContain("/run/netns/a");
+});
+
+test("a table leaves out link-local addresses beside others, which wide and programs get", async () => {
+  const { api } = await apiWith("attach demo/web net-a --ip 10.0.0.2/24");
+  const [one] = await api.list({}, new AbortController().signal);
+  if (one === undefined) throw new Error("nothing is attached");
+  const linkLocal = "fe80::1/64";
+  const both: PodInterface = { ...one, ips: [linkLocal, "10.0.0.2/24", "2001:db8::2/64"] };
+  const alone: PodInterface = { ...one, ips: [linkLocal] };
+  const ipsOf = async (found: PodInterface, format: string) => {
+    const list = () => Promise.resolve([found]);
+    const { stdout } = await cli(["list", "-A", "-o", format], { api: { ...api, list } });
+    return stdout.split("\n")[1]?.split(/ {2,}/)[3];
+  };
+  expect(await ipsOf(both, "table")).toBe("10.0.0.2/24,2001:db8::2/64");
+  expect(await ipsOf(both, "wide")).toBe("fe80::1/64,10.0.0.2/24,2001:db8::2/64");
+  expect(await ipsOf(alone, "table")).toBe(linkLocal);
 });
 
 test("attaching what is there, and only trying, say that nothing changed", async () => {
@@ -122,9 +147,34 @@ test("attaching what is there, and only trying, say that nothing changed", async
   });
   expect(await cli(["attach", "demo/db", "net-a", "--dry-run"], { api })).toMatchObject({
     code: 0,
-    stderr: "dry run: nothing was changed\n",
+    stderr: "dry run: this would be attached; nothing was changed\n",
+  });
+  expect(await cli(["attach", "demo/web", "net-a", "--dry-run"], { api })).toMatchObject({
+    code: 0,
+    stderr: "dry run: net1 is attached already; nothing was changed\n",
   });
   expect((await cli(["list", "-A"], { api })).stdout).not.toContain("demo/db");
+});
+
+test("attaching what is there but isn't well is a failure, with what to do", async () => {
+  const { api } = await apiWith("attach demo/web net-a");
+  const [one] = await api.list({}, new AbortController().signal);
+  if (one === undefined) throw new Error("nothing is attached");
+  const failure = { reason: "CHECK_FAILED", message: "interface net1 is gone from the pod", retryable: true };
+  const attach = () =>
+    Promise.resolve({ interface: { ...one, state: "failed" as const, failure }, created: false });
+  const unwell = { api: { ...api, attach } };
+  const { code, stdout, stderr } = await cli(["attach", "demo/web", "net-a"], unwell);
+  expect({ code, state: stdout.trimEnd().split(/ {2,}/).at(-1) }).toEqual({ code: 1, state: "failed" });
+  expect(stderr).toContain("podplug attach: attached already, but interface net1 is gone from the pod\n");
+  expect(stderr).toContain("next step  Detach it and attach it again");
+  const asJson = await cli(["attach", "demo/web", "net-a", "-o", "json"], unwell);
+  expect(asJson.code).toBe(1);
+  expect(JSON.parse(asJson.stdout)).toMatchObject({
+    created: false,
+    interface: { failure: { retryable: true } },
+  });
+  expect(JSON.parse(asJson.stderr)).toMatchObject({ error: { reason: "CHECK_FAILED" } });
 });
 
 test("detach finds by network, interface or ID, and says when there was nothing", async () => {
@@ -143,7 +193,9 @@ test("detach finds by network, interface or ID, and says when there was nothing"
     stdout: "",
     stderr: "nothing to detach from pod demo/web: there is no attachment net-a\n",
   });
-  expect(JSON.parse((await cli(["detach", "demo/web", "net-a", "-o", "json"], { api })).stdout)).toEqual({});
+  expect(JSON.parse((await cli(["detach", "demo/web", "net-a", "-o", "json"], { api })).stdout)).toEqual({
+    detached: false,
+  });
 });
 
 test("check asks for each attachment of a pod, and fails when one isn't as it should be", async () => {
@@ -157,9 +209,9 @@ test("check asks for each attachment of a pod, and fails when one isn't as it sh
   expect(await cli(["check", "demo/web"], broken)).toEqual({
     code: 1,
     stdout: [
-      "INTERFACE   NETWORK      CHECK",
-      "net1        demo/net-a   ok",
-      "net2        demo/net-b   CHECK_FAILED: net2 is gone",
+      "INTERFACE  NETWORK     CHECK",
+      "net1       demo/net-a  ok",
+      "net2       demo/net-b  CHECK_FAILED: net2 is gone",
       "",
     ].join("\n"),
     stderr: "",
@@ -183,6 +235,20 @@ test("check asks for each attachment of a pod, and fails when one isn't as it sh
   expect(await cli(["check", "demo/db"], broken)).toMatchObject({
     code: 0,
     stderr: "no attachments in pod demo/db\n",
+  });
+});
+
+test("check tells what the node knows already of an interface that is gone or renamed, without asking", async () => {
+  const { api } = await apiWith("attach demo/web net-a");
+  const [one] = await api.list({}, new AbortController().signal);
+  if (one === undefined) throw new Error("nothing is attached");
+  const failure = { reason: "CHECK_FAILED", message: "interface net1 was renamed to foo", retryable: true };
+  const renamed: PodInterface = { ...one, name: "foo", state: "failed", failure };
+  const check = () => Promise.reject(new PodplugError("ATTACHMENT_NOT_FOUND", "no attachment foo"));
+  const list = () => Promise.resolve([renamed]);
+  expect(await cli(["check", "demo/web"], { api: { ...api, check, list } })).toMatchObject({
+    code: 1,
+    stdout: expect.stringContaining("CHECK_FAILED: interface net1 was renamed to foo") as string,
   });
 });
 

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { PodInterface } from "../../src/domain/node-api.ts";
@@ -90,6 +90,20 @@ test.each([
   ],
 ])("%j is completed by %j", async (words, candidates) => {
   expect(await offered(words, await apiWithTwo())).toEqual(candidates);
+});
+
+test("--netns is completed by the names in /run/netns, else as a path", async () => {
+  const api = await apiWithTwo();
+  const file = "/run/netns/completed-name";
+  writeFileSync(file, "");
+  try {
+    expect(await offered(["list", "--netns", "completed-"], api)).toEqual(["completed-name"]);
+    expect(await offered(["list", "--netns=completed-"], api)).toEqual(["--netns=completed-name"]);
+    expect(await offered(["list", "--netns", "/run/"], api)).toEqual([":files"]);
+    expect(await offered(["list", "--netns", "no-such-"], api)).toEqual([":files"]);
+  } finally {
+    rmSync(file);
+  }
 });
 
 test("a name that the shell would obey is not offered", async () => {

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from "commander";
+import { isReason, PodplugError } from "../../../domain/errors.ts";
 import { describeTarget } from "../../../domain/target.ts";
 import { addSelectionOptions, readSelection, type SelectionFlags } from "../options/selection.ts";
 import { addTargetOptions, isTargetGiven, readTarget, type TargetFlags } from "../options/target.ts";
@@ -61,15 +62,27 @@ export function addAttachCommand(program: Command, host: CommandHost): void {
       };
       const doing = `attaching ${network ?? "the given configuration"} to ${describeTarget(target)}`;
       const answer = await invocation.waitFor(doing, () => invocation.api.attach(request, invocation.signal));
+      const { created, interface: one } = answer;
+      // Found, but not as it was attached: its link is gone or renamed, say.
+      const unwell = created || one.state === "attached" ? undefined : one.failure;
       if (isDocumentFormat(invocation.format)) {
         const { attachDocument } = await import("../output/answer-documents.ts");
         invocation.print(await formatDocument(attachDocument(answer), invocation.format));
-        return 0;
+      } else {
+        invocation.print(formatInterfaces([one], invocation));
+        if (!created && unwell === undefined) {
+          const found = `${visible(one.name)} ${flags.dryRun === true ? "is" : "was"} attached already`;
+          if (flags.dryRun !== true) invocation.note(found);
+          else
+            invocation.note(
+              `dry run: ${one.state === undefined ? "this would be attached" : found}; nothing was changed`,
+            );
+        }
       }
-      invocation.print(formatInterfaces([answer.interface], invocation));
-      if (flags.dryRun === true) invocation.note("dry run: nothing was changed");
-      else if (!answer.created) invocation.note(`${visible(answer.interface.name)} was attached already`);
-      return 0;
+      if (unwell === undefined) return 0;
+      const { reason, message, ...more } = unwell;
+      const known = isReason(reason) ? reason : "CHECK_FAILED";
+      return invocation.report(new PodplugError(known, `attached already, but ${message}`, more));
     },
   });
 }

@@ -60,8 +60,13 @@ async function checkAll(target: Target, invocation: Invocation): Promise<CheckOu
     invocation.api.list({ target }, invocation.signal),
   );
   const outcomes: CheckOutcome[] = [];
-  for (const { name, network, state } of interfaces) {
+  for (const { name, network, state, failure: known } of interfaces) {
     if (state === undefined) continue;
+    // What is gone, renamed or half made needs no plugin to tell, and has no name to ask them by.
+    if (known !== undefined && state !== "attached") {
+      outcomes.push({ interface: name, network, failure: known });
+      continue;
+    }
     try {
       await checkOne(target, name, invocation);
       outcomes.push({ interface: name, network });

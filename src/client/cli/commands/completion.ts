@@ -35,8 +35,8 @@ Examples:
     .helpOption(false)
     .action(async (words: readonly string[]) => {
       const { completeWords } = await import("../completion/complete.ts");
-      const { createNodeLookup } = await import("../completion/node-lookup.ts");
-      const candidates = await completeWords(program, words, createNodeLookup(host));
+      const { createLookup } = await import("../completion/lookup.ts");
+      const candidates = await completeWords(program, words, createLookup(host));
       host.io.stdout.write(candidates.map((candidate) => `${candidate}\n`).join(""));
     });
 }

@@ -12,14 +12,14 @@ export function addListCommand(program: Command, host: CommandHost): void {
     .alias("ls")
     .summary("list the interfaces of pods")
     .description(
-      "Lists the interfaces of one pod or of many, as the kernel has them now, with their attachments.",
+      "Lists the interfaces of one pod or of many, as the kernel has them now, with their attachments.\nA table leaves out link-local addresses beside others; -o wide has them all.",
     )
     .usage("[options] [POD]");
   defineNodeCommand<ScopeFlags>(command, host, {
     changes: false,
     addOptions: addScopeOptions,
     examples: [
-      ["The pods of namespace default", "podplug list"],
+      ["The pods of namespace default, and bare network namespaces", "podplug list"],
       ["One pod, with owners, IDs and failures", "podplug list -n demo web -o wide"],
       ["Everything on the node, for a script", "podplug list -A -o json"],
     ],
@@ -50,11 +50,13 @@ export function readScopeOf(words: readonly string[], flags: ScopeFlags): Scope 
 }
 
 /** The node answers for one target or for all of itself; a namespace is picked out here. */
-export function isInScope(one: PodInterface, { namespace }: Scope): boolean {
-  return namespace === undefined || one.pod?.namespace === namespace;
+export function isInScope({ pod }: PodInterface, { namespace, bare }: Scope): boolean {
+  if (namespace === undefined) return true;
+  return pod === undefined ? bare : pod.namespace === namespace;
 }
 
-function describeScope({ target, namespace }: Scope): string {
+function describeScope({ target, namespace, bare }: Scope): string {
   if (target !== undefined) return describeTarget(target);
-  return namespace === undefined ? "any pod of the node" : `namespace ${namespace}`;
+  if (namespace === undefined) return "any pod of the node";
+  return bare ? `namespace ${namespace} or in bare network namespaces` : `namespace ${namespace}`;
 }

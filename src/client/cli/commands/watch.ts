@@ -21,12 +21,12 @@ export function addWatchCommand(program: Command, host: CommandHost): void {
     changes: false,
     addOptions: addScopeOptions,
     examples: [
-      ["The pods of namespace default", "podplug watch"],
+      ["The pods of namespace default, and bare network namespaces", "podplug watch"],
       ["Everything on the node, an object per line", "podplug watch -A -o json"],
     ],
     async run(words, flags, invocation) {
       const scope = readScopeOf(words, flags);
-      const layout = createTableLayout();
+      const layout = createTableLayout([usualRow]);
       const print = async (event: InterfaceEvent): Promise<void> => {
         if (isDocumentFormat(invocation.format)) {
           const { eventDocument } = await import("../output/answer-documents.ts");
@@ -37,7 +37,7 @@ export function addWatchCommand(program: Command, host: CommandHost): void {
       };
       if (!isDocumentFormat(invocation.format)) {
         const options = columnOptions(invocation);
-        const event = { text: "EVENT".padEnd(8), paint: invocation.colours.heading };
+        const event = { text: "EVENT", paint: invocation.colours.heading };
         invocation.print(`${layout.row([event, ...interfaceTitles(options)])}\n`);
       }
       for await (const event of invocation.api.watch({ target: scope.target }, invocation.signal)) {
@@ -47,6 +47,16 @@ export function addWatchCommand(program: Command, host: CommandHost): void {
     },
   });
 }
+
+/** Rows come one by one: the columns begin as wide as most will need them. */
+const usualRow = [
+  "attached",
+  "/run/netns/NAME",
+  "INTERFACE",
+  "NETWORK",
+  "192.0.2.100/24",
+  "00:00:00:00:00:00",
+].map((text) => ({ text }));
 
 function eventCells(event: InterfaceEvent, options: ColumnOptions): Cell[] {
   if (event.kind === "synced") return [{ text: event.kind, paint: options.colours.quiet }];

@@ -5,15 +5,20 @@ import { readOption, readTypedLine, type TypedLine, takesValue } from "./command
 /** Tells the shell's script to complete file names by itself. */
 const filesMarker = ":files";
 
-/** What the node has now, asked for with the connection options typed so far; empty when it can't be had. */
-export type NodeLookup = (values: ReadonlyMap<string, string>) => Promise<readonly PodInterface[]>;
+/** Where candidates come from that the command line itself doesn't know. Empty when they can't be had. */
+export interface Lookup {
+  /** What the node has now, asked for with the connection options typed so far. */
+  interfaces(values: ReadonlyMap<string, string>): Promise<readonly PodInterface[]>;
+  /** The names in /run/netns of this machine. */
+  namedNamespaces(): Promise<readonly string[]>;
+}
 
 /** Options whose values only the node or the file system knows; those with choices speak for themselves. */
 const valueSources: Readonly<Record<string, ValueSource>> = {
   namespace: "namespaces",
   interface: "interfaces",
   id: "ids",
-  netns: "files",
+  netns: "netns",
   tokenFile: "files",
   clientCert: "files",
   clientKey: "files",
@@ -22,10 +27,13 @@ const valueSources: Readonly<Record<string, ValueSource>> = {
   config: "files",
 };
 
-type ValueSource = "namespaces" | "pods" | "interfaces" | "networks" | "ids" | "files";
+type ValueSource = "namespaces" | "pods" | "interfaces" | "networks" | "ids" | "netns" | "files";
+
+/** What an answer of the node's tells. */
+type NodeSource = Exclude<ValueSource, "netns" | "files">;
 
 /** What each command's arguments are, in order, when POD is among them. */
-const argumentSources: Readonly<Record<string, readonly ValueSource[]>> = {
+const argumentSources: Readonly<Record<string, readonly NodeSource[]>> = {
   attach: ["pods", "networks"],
   detach: ["pods", "networks"],
   list: ["pods"],
@@ -40,7 +48,7 @@ const argumentSources: Readonly<Record<string, readonly ValueSource[]>> = {
 export async function completeWords(
   program: Command,
   words: readonly string[],
-  lookup: NodeLookup,
+  lookup: Lookup,
 ): Promise<readonly string[]> {
   const line = readTypedLine(program, words.slice(0, -1));
   const typed = words.at(-1) ?? "";
@@ -79,42 +87,43 @@ async function ofOption(
   typed: string,
   prefix: string,
   line: TypedLine,
-  lookup: NodeLookup,
+  lookup: Lookup,
 ): Promise<readonly string[]> {
   const source = valueSources[option.attributeName()];
   if (option.argChoices !== undefined)
     return matching(option.argChoices, typed).map((value) => prefix + value);
   if (source === undefined) return [];
+  if (source === "netns") {
+    const names = typed.includes("/")
+      ? []
+      : matching((await lookup.namedNamespaces()).filter(isPlainWord), typed);
+    return names.length > 0 ? names.map((name) => prefix + name) : [filesMarker];
+  }
   if (source === "files") return [filesMarker];
   return (await fromNode(source, line, typed, lookup)).map((value) => prefix + value);
 }
 
-async function ofArgument(line: TypedLine, typed: string, lookup: NodeLookup): Promise<readonly string[]> {
+async function ofArgument(line: TypedLine, typed: string, lookup: Lookup): Promise<readonly string[]> {
   const choices = line.command.registeredArguments[0]?.argChoices;
   if (choices !== undefined) return line.positionals.length === 0 ? matching(choices, typed) : [];
   const sources = argumentSources[line.command.name()] ?? [];
   const targetGiven = line.values.has("netns") || line.values.has("container");
   const source = sources.slice(targetGiven ? 1 : 0)[line.positionals.length];
-  return source === undefined || source === "files" ? [] : fromNode(source, line, typed, lookup);
+  return source === undefined ? [] : fromNode(source, line, typed, lookup);
 }
 
 async function fromNode(
-  source: Exclude<ValueSource, "files">,
+  source: NodeSource,
   line: TypedLine,
   typed: string,
-  lookup: NodeLookup,
+  lookup: Lookup,
 ): Promise<readonly string[]> {
-  const interfaces = await lookup(line.values);
+  const interfaces = await lookup.interfaces(line.values);
   const names = interfaces.flatMap((one) => valueOf(source, one, line, typed) ?? []);
   return matching([...new Set(names)].filter(isPlainWord), typed);
 }
 
-function valueOf(
-  source: Exclude<ValueSource, "files">,
-  one: PodInterface,
-  line: TypedLine,
-  typed: string,
-): string | undefined {
+function valueOf(source: NodeSource, one: PodInterface, line: TypedLine, typed: string): string | undefined {
   switch (source) {
     case "namespaces":
       return one.pod?.namespace;

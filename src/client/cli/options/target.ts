@@ -24,7 +24,7 @@ export function addTargetOptions(command: Command): Command {
 export function addScopeOptions(command: Command): Command {
   return addTargetOptions(command).option(
     "-A, --all-namespaces",
-    "the pods of every namespace, and what isn't a pod",
+    "the pods of every namespace, and bare network namespaces",
   );
 }
 
@@ -67,16 +67,20 @@ function readPod(text: string, namespace: string | undefined): Target {
 /** What a list shows: one target, one namespace's pods, or all of the node. */
 export interface Scope {
   readonly target: Target | undefined;
+  /** Whose pods; every namespace's when undefined. */
   readonly namespace: string | undefined;
+  /** Also network namespaces that no pod owns, which belong to no namespace of Kubernetes. */
+  readonly bare: boolean;
 }
 
 export function readScope(pod: string | undefined, flags: ScopeFlags): Scope {
   const target = readTarget(pod, flags);
   if (flags.allNamespaces !== true) {
-    return { target, namespace: target === undefined ? (flags.namespace ?? defaultNamespace) : undefined };
+    const namespace = target === undefined ? (flags.namespace ?? defaultNamespace) : undefined;
+    return { target, namespace, bare: flags.namespace === undefined };
   }
   if (target !== undefined || flags.namespace !== undefined) {
     throw new InvalidArgumentError("--all-namespaces excludes a single pod, namespace, netns or container");
   }
-  return { target: undefined, namespace: undefined };
+  return { target: undefined, namespace: undefined, bare: true };
 }

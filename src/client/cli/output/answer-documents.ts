@@ -1,7 +1,7 @@
 import { toJson } from "@bufbuild/protobuf";
 import * as proto from "../../../../gen/podplug/v1/node_pb.ts";
 import { type Failure, failureOf } from "../../../domain/errors.ts";
-import type { JsonValue } from "../../../domain/json.ts";
+import { isJsonObject, type JsonValue } from "../../../domain/json.ts";
 import type {
   AttachAnswer,
   DetachAnswer,
@@ -19,18 +19,22 @@ import { eventToProto } from "../../../wire/events.ts";
 import { failureToProto } from "../../../wire/failure.ts";
 
 // The API's answers in its own JSON form, so that what a script reads from the
-// program and from the API is the same.
+// program and from the API is the same. That form leaves out what is false or
+// empty; what a script asks for first is always there.
 
 export function attachDocument(answer: AttachAnswer): JsonValue {
-  return toJson(proto.AttachNetworkResponseSchema, attachAnswerToProto(answer));
+  const document = toJson(proto.AttachNetworkResponseSchema, attachAnswerToProto(answer));
+  return isJsonObject(document) ? { ...document, created: answer.created } : document;
 }
 
 export function detachDocument(answer: DetachAnswer): JsonValue {
-  return toJson(proto.DetachNetworkResponseSchema, detachAnswerToProto(answer));
+  const document = toJson(proto.DetachNetworkResponseSchema, detachAnswerToProto(answer));
+  return isJsonObject(document) ? { ...document, detached: answer.detached } : document;
 }
 
 export function listDocument(interfaces: readonly PodInterface[]): JsonValue {
-  return toJson(proto.ListInterfacesResponseSchema, listAnswerToProto(interfaces));
+  const document = toJson(proto.ListInterfacesResponseSchema, listAnswerToProto(interfaces));
+  return isJsonObject(document) ? { interfaces: [], ...document } : document;
 }
 
 export function eventDocument(event: InterfaceEvent): JsonValue {

@@ -19,9 +19,9 @@ const columns: readonly Column[] = [
   { title: "POD/NETNS", cell: (one) => plain(placeOf(one)) },
   { title: "INTERFACE", cell: (one) => plain(one.name) },
   { title: "NETWORK", cell: (one) => plain(one.network) },
-  { title: "IPS", cell: (one) => plain(one.ips.join(",")) },
+  { title: "IPS", cell: (one, { wide }) => plain((wide ? one.ips : tellingIps(one)).join(",")) },
   { title: "MAC", cell: (one) => plain(one.mac) },
-  { title: "STATE", cell: (one, { colours }) => ({ text: stateOf(one), paint: paintOf(one, colours) }) },
+  { title: "STATE", cell: (one, { colours }) => ({ ...plain(stateOf(one)), paint: paintOf(one, colours) }) },
   { title: "OWNER", wideOnly: true, cell: (one) => plain(one.owner) },
   { title: "KEY", wideOnly: true, cell: (one) => plain(one.key) },
   { title: "ID", wideOnly: true, cell: (one) => plain(one.attachmentId) },
@@ -52,10 +52,17 @@ function plain(text: string): Cell {
   return { text: text === "" ? "-" : visible(text) };
 }
 
+/** Every link has an IPv6 link-local address of its own making: beside others it says nothing, and takes half a line. */
+function tellingIps({ ips }: PodInterface): readonly string[] {
+  const others = ips.filter((address) => !/^fe[89ab]/i.test(address));
+  return others.length > 0 ? others : ips;
+}
+
 /** An attachment's state, with `(down)` when its link is; the link's own state for what isn't an attachment. */
 function stateOf(one: PodInterface): string {
   const link = one.up ? "up" : "down";
-  if (one.state === undefined) return link;
+  // Neither an attachment nor a link of the kernel's: it was only tried (--dry-run).
+  if (one.state === undefined) return one.index === 0 ? "" : link;
   // Without an index there is no kernel interface that could be up: a vfio device, say.
   return one.state === "attached" && !one.up && one.index !== 0 ? "attached (down)" : one.state;
 }

@@ -9,7 +9,7 @@ export interface TableLayout {
   row(cells: readonly Cell[]): string;
 }
 
-const gap = "   ";
+const gap = "  ";
 
 export function createTableLayout(known: readonly (readonly Cell[])[] = []): TableLayout {
   const widths: number[] = [];

@@ -7,16 +7,19 @@ export PATH := $(CURDIR)/toolchain/node_modules/.bin:$(CURDIR)/node_modules/.bin
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
+.DELETE_ON_ERROR:
 .PHONY: help setup demo test test-cluster cluster-up cluster-down check bench build gen docs fmt clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
-setup: ## install what demo, test and check need: Debian packages (as root), Node.js, npm packages
+setup: ## install what demo, test and check need: Debian packages (as root), Node.js, npm packages; and build
 	@scripts/setup.sh demo test check
+	@[ ! -w . ] || $(MAKE) --silent dist/podplug.cjs
 
 demo: ## plug two networks into a namespace that stands for a pod, and unplug them
 	@scripts/setup.sh demo
+	@[ ! -w . ] || $(MAKE) --silent dist/podplug.cjs
 	@test/sandbox.sh demo/demo.sh
 
 # T names files or folders to run, and options: make test T=test/cni
@@ -43,8 +46,14 @@ bench: ## attach and detach against the bare plugins: medians, p99, throughput
 	@scripts/setup.sh bench
 	@test/sandbox.sh node test/bench/bench.ts
 
-build: ## bundle the program into dist/
+build: ## bundle the program into dist/, for bin/podplug
 	@scripts/setup.sh
+	@node scripts/build.ts
+
+# The same, when a source is newer; a folder is when a file in it was added or
+# removed. gen itself would be the command above.
+dist/podplug.cjs: $(shell find src gen/.) package.json package-lock.json scripts/build.ts scripts/light-headers.ts
+	@echo 'setup: building the program' >&2
 	@node scripts/build.ts
 
 gen: ## write gen/ anew from proto/

@@ -2,15 +2,18 @@ import { randomUUID } from "node:crypto";
 import type { Caller } from "../domain/attachment.ts";
 import { isReservedOwner } from "../domain/attachment.ts";
 import { failureOf, PodplugError } from "../domain/errors.ts";
-import type { AttachAnswer, AttachRequest, PodInterface } from "../domain/node-api.ts";
+import type { AttachAnswer, AttachRequest } from "../domain/node-api.ts";
 import { normalizeSelection } from "../domain/selection.ts";
+import type { PreparedNetwork } from "../executor/contract.ts";
+import type { KernelInterface } from "../interfaces/contract.ts";
 import type { Sandbox } from "../sandbox/contract.ts";
 import { factsOf } from "./apply.ts";
 import type { EngineCore } from "./core.ts";
 import type { AttachmentRecord } from "./journal.ts";
+import { mayRemove } from "./ownership.ts";
 import type { Plan, Wish } from "./plan.ts";
 import { planAttach } from "./plan.ts";
-import { viewOf } from "./view.ts";
+import { viewOf, viewOfDetached } from "./view.ts";
 
 interface Work {
   readonly caller: Caller;
@@ -24,7 +27,7 @@ type ClearPlan = Exclude<Plan, { step: "clean" }>;
 
 /** The engine's AttachNetwork: find the sandbox, and in its lane plan, prepare, apply. */
 export function createAttach(core: EngineCore) {
-  const { networks, executor, interfaces, sandboxes, book, lanes, feed, applier, log } = core;
+  const { networks, executor, interfaces, sandboxes, book, lanes, gate, feed, applier, log } = core;
 
   return async (caller: Caller, request: AttachRequest, signal: AbortSignal): Promise<AttachAnswer> => {
     const owner = request.owner || caller.name;
@@ -45,8 +48,17 @@ export function createAttach(core: EngineCore) {
     core.refuseWhenStopping();
     const { request, wish, sandbox } = work;
     const validateOnly = request.validateOnly ?? false;
-    const plan = await planNow(wish, sandbox, validateOnly, signal);
-    if (plan.step === "exists") return { interface: await lookAt(plan.record, signal), created: false };
+    const { plan, links } = await planNow(wish, sandbox, validateOnly, signal);
+    if (plan.step === "exists") {
+      const link = links.find(({ index }) => index === plan.record.chain.ifIndex);
+      return { interface: viewOf(sandbox, link, plan.record), created: false };
+    }
+    if (plan.step === "replace" && !mayRemove(work.caller, plan.record)) {
+      throw new PodplugError(
+        "OWNED_BY_OTHER",
+        `${plan.record.ifName} (${plan.record.network}) was attached by another caller under owner ${plan.record.owner}`,
+      );
+    }
     const intent = await intend(work, plan, signal);
     if (validateOnly) {
       const planned = viewOf(sandbox, undefined, intent);
@@ -54,14 +66,17 @@ export function createAttach(core: EngineCore) {
     }
     // The last moment at which a caller that left changes anything.
     signal.throwIfAborted();
-    return await carryOut(intent);
+    return await carryOut(intent, plan.step === "replace" ? plan.record : undefined);
   }
 
-  async function carryOut(intent: AttachmentRecord): Promise<AttachAnswer> {
+  async function carryOut(
+    intent: AttachmentRecord,
+    replaced: AttachmentRecord | undefined,
+  ): Promise<AttachAnswer> {
     try {
       const { record, link } = await applier.attach(intent);
       const view = viewOf(record.sandbox, link, record);
-      feed.publish({ kind: intent.replaces ? "changed" : "attached", interface: view });
+      feed.publish({ kind: replaced ? "changed" : "attached", interface: view });
       log.info(factsOf(intent), "attached");
       return { interface: view, created: true };
     } catch (error) {
@@ -69,6 +84,9 @@ export function createAttach(core: EngineCore) {
       log.warn({ ...factsOf(intent), reason: failure.reason, err: error }, "attaching failed");
       const view = viewOf(intent.sandbox, undefined, { ...intent, state: "failed", failure });
       feed.publish({ kind: "failed", interface: view, failure });
+      if (replaced && !book.get(replaced.sandbox.id, replaced.ifName)) {
+        feed.publish({ kind: "detached", interface: viewOfDetached(replaced) });
+      }
       throw error;
     }
   }
@@ -78,10 +96,10 @@ export function createAttach(core: EngineCore) {
     sandbox: Sandbox,
     validateOnly: boolean,
     signal: AbortSignal,
-  ): Promise<ClearPlan> {
+  ): Promise<{ readonly plan: ClearPlan; readonly links: readonly KernelInterface[] }> {
     const links = await interfaces.list(sandbox, signal);
     const plan = planAttach(wish, { records: book.ofSandbox(sandbox.id), links }, core.ifNaming);
-    if (plan.step !== "clean") return plan;
+    if (plan.step !== "clean") return { plan, links };
     const pending = `an earlier attachment of ${plan.record.ifName} is still to be cleaned up`;
     if (validateOnly) throw new PodplugError("CLEANUP_PENDING", pending);
     try {
@@ -99,9 +117,12 @@ export function createAttach(core: EngineCore) {
     signal: AbortSignal,
   ): Promise<AttachmentRecord> {
     const definition = await networks.find(wish.selection, sandbox.pod?.namespace, signal);
-    const deep = request.validateOnly ?? false;
-    const prepared = await executor.prepare(definition, wish.selection, { deep }, signal);
-    const { networkName, config, capabilityArgs } = prepared;
+    const prepare = (deep: boolean, until: AbortSignal): Promise<PreparedNetwork> =>
+      executor.prepare(definition, wish.selection, { deep }, until);
+    // Asking the plugins is work like any other: bounded in number and in time.
+    const { networkName, config, capabilityArgs } = request.validateOnly
+      ? await gate.shared(() => prepare(true, AbortSignal.any([signal, AbortSignal.timeout(core.timeoutMs)])))
+      : await prepare(false, signal);
     return {
       id: randomUUID(),
       state: "attaching",
@@ -117,12 +138,6 @@ export function createAttach(core: EngineCore) {
       chain: { networkName, config, capabilityArgs, cniArgs: cniArgsOf(sandbox) },
       replaces: plan.step === "replace" ? plan.record.chain : undefined,
     };
-  }
-
-  async function lookAt(record: AttachmentRecord, signal: AbortSignal): Promise<PodInterface> {
-    const links = await interfaces.list(record.sandbox, signal);
-    const link = links.find((each) => each.index === record.chain.ifIndex);
-    return viewOf(record.sandbox, link, record);
   }
 }
 

@@ -66,8 +66,8 @@ function createCriRuntime(client: CriClient): Runtime {
   return {
     async describe(signal) {
       const { runtimeName, runtimeVersion } = await client.call(version, {}, signal);
-      // What follows a plus tells how it was built.
-      return `cri ${runtimeName} ${runtimeVersion.replace(/\+.*/, "")}`;
+      // What follows a plus tells how it was built; who builds containerd decides on the v.
+      return `cri ${runtimeName} ${runtimeVersion.replace(/^v|\+.*/g, "")}`;
     },
 
     async listOfPod({ namespace, name }, signal) {
@@ -104,8 +104,8 @@ function createCriRuntime(client: CriClient): Runtime {
 }
 
 function listed({ id, metadata, state, createdAt }: Omit<PodSandbox, "$typeName">): ListedSandbox {
-  const { namespace = "", name = "", uid = "" } = metadata ?? {};
-  return { id, pod: { namespace, name, uid }, ready: state === PodSandboxState.SANDBOX_READY, createdAt };
+  const pod = metadata && { namespace: metadata.namespace, name: metadata.name, uid: metadata.uid };
+  return { id, pod, ready: state === PodSandboxState.SANDBOX_READY, createdAt };
 }
 
 function looked({ status, info }: PodSandboxStatusResponse): SandboxLook | undefined {

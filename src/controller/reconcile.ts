@@ -58,8 +58,9 @@ export function createReconciler(options: ReconcilerOptions) {
       try {
         interfaces = await call(signal, (each) => api.list({ target: targetOf(pod) }, each));
       } catch (thrown) {
-        return signal.aborted ? "done" : lookFailed(key, asPodplugError(thrown));
+        return signal.aborted ? "done" : lookFailed(key, pod, asks, asPodplugError(thrown));
       }
+      tellOnce(key, pod, "target", []);
       for (const each of wanted) {
         if (each.wanted.kind === "invalid") continue;
         const steps = stepsBetween({
@@ -165,12 +166,18 @@ export function createReconciler(options: ReconcilerOptions) {
     return error.kind === "invalid" ? "done" : "slowly";
   }
 
-  /** The pod may not run yet, or not here; a pod that can't be plugged into, as one of the host's network, is left. */
-  function lookFailed(key: PodKey, error: PodplugError): Outcome {
-    const isExpected = ["SANDBOX_NOT_READY", "TARGET_NOT_FOUND"].includes(error.reason) || !error.transient;
-    if (isExpected) log.debug({ pod: key, reason: error.reason, err: error }, "pod can't be looked into now");
-    else log.warn({ pod: key, reason: error.reason, err: error }, "looking into a pod failed");
-    return error.transient ? "soon" : "done";
+  /** The pod may not run yet, or be none that can be plugged into: on the host's network, or its namespace hidden. */
+  function lookFailed(key: PodKey, pod: Pod, asks: boolean, error: PodplugError): Outcome {
+    const { reason, kind, transient } = error;
+    const facts = { pod: key, reason, err: error };
+    if (kind === "invalid" || kind === "unsupported") {
+      log.debug(facts, "pod can't be plugged into");
+      tellOnce(key, pod, "target", asks ? [`no network is added: ${reason}: ${error.message}`] : []);
+      return "done";
+    }
+    if (kind === "not-found" || kind === "not-ready") log.debug(facts, "pod can't be looked into now");
+    else log.warn(facts, "looking into a pod failed; it is tried again");
+    return transient ? "soon" : "slowly";
   }
 
   function tellRefused(key: PodKey, pod: Pod, { annotation }: AnnotationReader, wanted: Wanted): void {
@@ -178,17 +185,22 @@ export function createReconciler(options: ReconcilerOptions) {
       wanted.kind === "invalid"
         ? [`annotation ${annotation} is invalid and changes nothing: ${wanted.fault}`]
         : wanted.refused.map(({ network, fault }) => `network ${network} is refused: ${fault}`);
+    tellOnce(key, pod, annotation, refusals);
+  }
+
+  /** Again only when it is something else about this topic, or was nothing meanwhile. */
+  function tellOnce(key: PodKey, pod: Pod, topic: string, refusals: readonly string[]): void {
     let memory = told.get(key);
     if (memory?.uid !== pod.uid) {
       memory = { uid: pod.uid, texts: new Map() };
       told.set(key, memory);
     }
-    const all = refusals.join("\n");
-    if ((memory.texts.get(annotation) ?? "") === all) return;
-    memory.texts.set(annotation, all);
+    const text = refusals.join("\n");
+    if ((memory.texts.get(topic) ?? "") === text) return;
+    memory.texts.set(topic, text);
     for (const refusal of refusals) {
       events.record(pod, refusedEvent(refusal));
-      log.info({ pod: key, refusal }, "annotation refused");
+      log.info({ pod: key, refusal }, "refused");
     }
   }
 

@@ -164,6 +164,10 @@ describe("the networks annotation of the standard", () => {
     );
   });
 
+  test("is invalid when it names more networks than any pod has", () => {
+    expect(faultOf(read(Array(100_000).fill("a").join(",")))).toContain("100000 networks");
+  });
+
   test("takes a long line of blanks in its stride", () => {
     expect(read(`a${" ".repeat(200_000)}b`).kind).toBe("invalid");
   });

@@ -75,6 +75,20 @@ describe("the annotation", () => {
     expect(node.links("web")).toEqual(["eth0", "net1"]);
   });
 
+  test.each(["HOST_NETWORK", "NAMESPACE_HIDDEN"] as const)(
+    "of a pod that can't be plugged into (%s) is told to be of no effect, once",
+    async (reason) => {
+      const node = await createNode();
+      node.world.sandboxes.failWith(new PodplugError(reason, "pod default/web can't"));
+      await node.addPod("web", "blue@net1");
+      node.cluster.annotate("default/web", { touched: "by kubelet" });
+      await node.clock.advance(120_000);
+      expect(node.events()).toEqual([expect.stringMatching(`^InterfaceAddRejected: .*${reason}`)]);
+      await node.addPod("silent");
+      expect(node.events()).toHaveLength(1);
+    },
+  );
+
   test("of Kaloom's form plugs beside the standard's, each touching only its own", async () => {
     const node = await createNode();
     node.world.networks.define("green", { namespace: "default" });

@@ -38,11 +38,17 @@ export interface AnnotationReader {
 
 export const wantsNothing: Wanted = { kind: "valid", selections: [], refused: [] };
 
+/** No pod has that many interfaces; an annotation's size would allow a hundred thousand. */
+const maxSelections = 256;
+
 /**
  * Gives valid selections their keys, and refuses each that names an interface
  * which an earlier one names (NPWG standard v1.3, section 4.1.2.1.5).
  */
 export function keyed(selections: readonly NetworkSelection[], podNamespace: string): Wanted {
+  if (selections.length > maxSelections) {
+    return { kind: "invalid", fault: `it names ${selections.length} networks, more than ${maxSelections}` };
+  }
   const occurrences = new Map<string, number>();
   const names = new Set<string>();
   const wanted: WantedSelection[] = [];

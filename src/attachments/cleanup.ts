@@ -1,4 +1,3 @@
-import type { Clock } from "../domain/clock.ts";
 import type { Logger } from "../domain/log.ts";
 import { neverAborted } from "../domain/signals.ts";
 import type { Applier } from "./apply.ts";
@@ -8,7 +7,7 @@ import type { AttachmentRecord } from "./journal.ts";
 import { recordKey } from "./journal.ts";
 import type { Lanes } from "./lanes.ts";
 import type { RecordBook } from "./record-book.ts";
-import { Retries } from "./retries.ts";
+import type { Retries } from "./retries.ts";
 import { viewOfDetached } from "./view.ts";
 
 /** An applier after which nothing stays half removed: what its DEL leaves is tried again, for ever. */
@@ -16,7 +15,6 @@ export interface PersistentApplier {
   readonly applier: Applier;
   /** Tries now; its lane must be held. Does nothing when nothing of that name is left to clean up. */
   cleanUp(record: AttachmentRecord): Promise<void>;
-  close(): void;
 }
 
 export function persistent(
@@ -25,12 +23,11 @@ export function persistent(
     readonly book: RecordBook;
     readonly lanes: Lanes;
     readonly feed: Feed;
-    readonly clock: Clock;
+    readonly retries: Retries;
     readonly log: Logger;
   },
 ): PersistentApplier {
-  const { book, lanes, feed, clock, log } = options;
-  const retries = new Retries(clock);
+  const { book, lanes, feed, retries, log } = options;
 
   function guarded<T>(change: (record: AttachmentRecord) => Promise<T>) {
     return async (record: AttachmentRecord): Promise<T> => {
@@ -68,5 +65,5 @@ export function persistent(
     feed.publish({ kind: "detached", interface: viewOfDetached(record) });
   }
 
-  return { applier, cleanUp, close: () => retries.close() };
+  return { applier, cleanUp };
 }

@@ -2,18 +2,21 @@ import type { Caller } from "../domain/attachment.ts";
 import { PodplugError } from "../domain/errors.ts";
 import type { NodeApi, NodeInfo } from "../domain/node-api.ts";
 import { neverAborted } from "../domain/signals.ts";
-import { createApplier, factsOf } from "./apply.ts";
+import { createApplier } from "./apply.ts";
 import { createAttach } from "./attach.ts";
 import { persistent } from "./cleanup.ts";
 import type { EngineCore, EngineOptions } from "./core.ts";
 import { createDetach } from "./detach.ts";
 import { Feed } from "./feed.ts";
 import { Gate } from "./gate.ts";
+import type { AttachmentRecord } from "./journal.ts";
+import { recordKey } from "./journal.ts";
 import { Lanes } from "./lanes.ts";
 import { createLook } from "./look.ts";
 import { createNamespaces } from "./namespaces.ts";
 import { RecordBook } from "./record-book.ts";
 import { recoverRecord } from "./recover.ts";
+import { Retries } from "./retries.ts";
 
 /**
  * The life cycle of every attachment of this node. A request finds its sandbox
@@ -31,7 +34,12 @@ export interface Engine {
    * all of it was tried once.
    */
   recover(endLeftovers: EndLeftovers): Promise<{ readonly settled: Promise<void> }>;
-  /** CNI GC for the named networks, with every record as the valid set; no other plugin runs meanwhile. */
+  /**
+   * CNI GC for the named networks, one after the other, with every record as
+   * the valid set; no other plugin runs meanwhile. A network that fails is
+   * logged. JOURNAL_FAILED, with nothing collected, when the valid set isn't
+   * complete because records couldn't be read.
+   */
   collectGarbage(networks: readonly string[], signal: AbortSignal): Promise<void>;
   /** Takes no new work, tells the watchers, and resolves when what had begun has ended. */
   drain(): Promise<void>;
@@ -47,11 +55,13 @@ export function createEngine(options: EngineOptions): Engine {
   const gate = new Gate(options.maxConcurrent);
   const feed = new Feed();
   const namespaces = createNamespaces(interfaces, sandboxes);
-  const { applier, cleanUp, close } = persistent(createApplier({ ...options, book, gate, namespaces }), {
+  const retries = new Retries(options.clock);
+  const { applier, cleanUp } = persistent(createApplier({ ...options, book, gate, namespaces }), {
     ...options,
     book,
     lanes,
     feed,
+    retries,
   });
   let stopping = false;
   const refuseWhenStopping = (): void => {
@@ -86,35 +96,67 @@ export function createEngine(options: EngineOptions): Engine {
     await book.load();
     await endLeftovers((containerId, ifName) => book.get(containerId, ifName)?.state === "attached");
     const work = book.all().map(async (record) => {
-      try {
-        const recovery = (): Promise<unknown> => recoverRecord(record, { applier, namespaces, log });
-        await lanes.run(record.sandbox.id, recovery, neverAborted);
-      } catch (error) {
-        log.error({ ...factsOf(record), err: error }, "recovering an attachment failed; it is tried again");
-      }
+      const attempt = (): Promise<boolean> => recoverInLane(record);
+      if (!(await attempt())) retries.schedule(recordKey(record), attempt);
     });
     return { settled: Promise.all(work).then(() => undefined) };
   }
 
+  /** Whether nothing is left to do. */
+  async function recoverInLane({ sandbox, ifName }: AttachmentRecord): Promise<boolean> {
+    try {
+      await lanes.run(
+        sandbox.id,
+        async () => {
+          const record = book.get(sandbox.id, ifName);
+          // When the agent stops, the next one recovers what wasn't begun.
+          if (record && !stopping) await recoverRecord(record, { applier, namespaces, feed, log });
+        },
+        neverAborted,
+      );
+      return true;
+    } catch (error) {
+      log.error(
+        { sandbox: sandbox.id, interface: ifName, err: error },
+        "recovering an attachment failed; it is tried again",
+      );
+      return false;
+    }
+  }
+
   async function collectGarbage(names: readonly string[], signal: AbortSignal): Promise<void> {
+    const missing = names.length > 0 ? await journal.missing() : 0;
+    if (missing > 0) {
+      const what = `${missing} of the journal's records couldn't be read`;
+      throw new PodplugError("JOURNAL_FAILED", `${what}: garbage collection would free what they hold`);
+    }
     for (const name of names) {
-      const definition = await networks.find({ name }, undefined, signal);
-      const { config, networkName } = await executor.prepare(definition, { name }, { deep: false }, signal);
-      await gate.exclusive(async () => {
-        const valid = book
-          .all()
-          .filter((record) => record.chain.networkName === networkName)
-          .map((record) => ({ containerId: record.sandbox.id, ifName: record.ifName }));
-        await executor.gc(config, valid, AbortSignal.timeout(options.timeoutMs));
+      if (stopping) return;
+      await collect(name, signal).catch((error: unknown) => {
+        log.error({ network: name, err: error }, "garbage collection of a network failed");
       });
     }
   }
 
+  async function collect(name: string, signal: AbortSignal): Promise<void> {
+    const definition = await networks.find({ name }, undefined, signal);
+    const { config, networkName } = await executor.prepare(definition, { name }, { deep: false }, signal);
+    await gate.exclusive(async () => {
+      const valid = book
+        .all()
+        .filter(({ chain, replaces }) => [chain.networkName, replaces?.networkName].includes(networkName))
+        .map(({ sandbox, ifName }) => ({ containerId: sandbox.id, ifName }));
+      await executor.gc(config, valid, AbortSignal.timeout(options.timeoutMs));
+    });
+  }
+
   async function drain(): Promise<void> {
     stopping = true;
-    close();
+    retries.close();
     feed.close();
     await lanes.idle();
+    // Garbage collection runs in no lane.
+    await gate.exclusive(async () => undefined);
   }
 
   return {

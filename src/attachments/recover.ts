@@ -2,12 +2,14 @@ import type { Logger } from "../domain/log.ts";
 import { neverAborted } from "../domain/signals.ts";
 import type { Applier } from "./apply.ts";
 import { factsOf } from "./apply.ts";
+import type { Feed } from "./feed.ts";
 import type { AttachmentRecord } from "./journal.ts";
 import type { Namespaces } from "./namespaces.ts";
+import { viewOf, viewOfDetached } from "./view.ts";
 
 /**
  * Makes one record of an earlier run whole or gone (the plugins of that run
- * have ended by then). Callers hold the sandbox's lane.
+ * have ended by then), and tells the watchers. Callers hold the sandbox's lane.
  *
  * attaching: undone, as nobody heard that it was done; but a replacement is
  *            finished, since undoing it would take away what its caller had.
@@ -19,36 +21,40 @@ export async function recoverRecord(
   options: {
     readonly applier: Applier;
     readonly namespaces: Namespaces;
+    readonly feed: Feed;
     readonly log: Logger;
   },
-): Promise<"kept" | "undone" | "finished"> {
-  const { applier, namespaces, log } = options;
+): Promise<void> {
+  const { applier, namespaces, feed, log } = options;
   const isNamespaceGone = async (): Promise<boolean> =>
     (await namespaces.find(record.sandbox, neverAborted)) === undefined;
+  const gone = (message: string): void => {
+    log.info(factsOf(record), message);
+    feed.publish({ kind: "detached", interface: viewOfDetached(record) });
+  };
   switch (record.state) {
     case "attached":
-      if (!(await isNamespaceGone())) return "kept";
+      if (!(await isNamespaceGone())) return;
       await applier.detach(record);
-      log.info(factsOf(record), "detached what its namespace took with it");
-      return "undone";
-    case "attaching": {
-      const replaced = record.replaces;
+      gone("detached what its namespace took with it");
+      return;
+    case "attaching":
       await applier.undo(record);
-      if (!replaced || (await isNamespaceGone())) {
-        log.info(factsOf(record), "undid an attach that was interrupted");
-        return "undone";
-      }
-      await applier.attach({ ...record, replaces: undefined });
-      log.info(factsOf(record), "finished a replacement that was interrupted");
-      return "finished";
-    }
+      gone("undid an attach that was interrupted");
+      if (record.replaces && !(await isNamespaceGone())) await finish({ ...record, replaces: undefined });
+      return;
     case "detaching":
       await applier.detach(record);
-      log.info(factsOf(record), "finished a detach that was interrupted");
-      return "undone";
+      gone("finished a detach that was interrupted");
+      return;
     case "failed":
       await applier.undo(record);
-      log.info(factsOf(record), "cleaned up after a failed attach");
-      return "undone";
+      gone("cleaned up after a failed attach");
+  }
+
+  async function finish(replacement: AttachmentRecord): Promise<void> {
+    const { record: whole, link } = await applier.attach(replacement);
+    log.info(factsOf(whole), "finished a replacement that was interrupted");
+    feed.publish({ kind: "attached", interface: viewOf(whole.sandbox, link, whole) });
   }
 }

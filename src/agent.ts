@@ -4,6 +4,8 @@ import packageJson from "../package.json" with { type: "json" };
 import { createEngine, type EndLeftovers } from "./attachments/engine.ts";
 import { createFileJournal } from "./attachments/file-journal.ts";
 import { createFileSteps, type FileSteps } from "./attachments/file-steps.ts";
+import { createColours } from "./client/cli/output/colours.ts";
+import { formatError } from "./client/cli/output/error-text.ts";
 import { createChildExec } from "./cni/child-exec.ts";
 import { createCni } from "./cni/cni.ts";
 import { createContainedExec } from "./cni/contained-exec.ts";
@@ -215,12 +217,12 @@ export async function runAgent(options: {
     log.info({}, "stopped");
     return 0;
   } catch (thrown) {
-    const error = asPodplugError(thrown);
-    const faults = error.reason === "INVALID_CONFIGURATION" && error.details?.includes("\n");
-    stderr.write(
-      `podplug agent: ${faults ? `${configFile}:\n  ${error.details?.replaceAll("\n", "\n  ")}` : error.message}\n`,
-    );
-    return kinds[error.kind].exitCode;
+    const { reason, kind, message, details } = asPodplugError(thrown);
+    const faults = reason === "INVALID_CONFIGURATION" && details?.includes("\n");
+    const told = new PodplugError(reason, faults ? `${configFile}:\n${details}` : message);
+    const coloured = "isTTY" in stderr && stderr.isTTY === true && !env["NO_COLOR"];
+    stderr.write(formatError(told, "agent", createColours(coloured)));
+    return kinds[kind].exitCode;
   }
 }
 

@@ -49,7 +49,7 @@ export const reasons = {
     kind: "invalid",
     transient: false,
     cause: "The agent's configuration file, or a command's options, can't be used.",
-    cure: "Correct what the message names, in a file each fault by the path of its key, and start again; docs/configuration.md and podplug COMMAND --help say what may stand there.",
+    cure: "Correct what the message names, in a file each fault by the path of its key, and start again (docs/configuration.md, podplug COMMAND --help).",
   },
   INVALID_NETWORK: {
     kind: "not-ready",

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
+import { type Reason, reasons } from "../../src/domain/errors.ts";
 import type { Server } from "../../src/server/server.ts";
 import type { LogLine } from "../support/recording-log.ts";
 
@@ -84,4 +85,9 @@ function linesOf(stderr: string): readonly LogLine[] {
       const { level, msg, time: _time, ...facts } = JSON.parse(line) as Record<string, unknown>;
       return { level: String(level), message: String(msg), facts };
     });
+}
+
+/** What an agent that doesn't start says: what failed, the word to look up, what to do. */
+export function toldOf(reason: Reason, message: string): string {
+  return `podplug agent: ${message}\n  reason     ${reason}\n  next step  ${reasons[reason].cure}\n`;
 }

@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { expect, test } from "vitest";
 import type { JsonObject } from "../../src/domain/json.ts";
 import { makeNode, type TestNode } from "../support/node.ts";
-import { runAgentProgram } from "./agent-program.ts";
+import { runAgentProgram, toldOf } from "./agent-program.ts";
 
 /** Refused with exit code 2 and these lines; nothing was made. */
 async function expectRefusal(node: TestNode, lines: readonly string[]): Promise<void> {
@@ -20,10 +20,13 @@ test("a configuration that isn't there, or is a directory, is told by its path",
   const unreadable = "podplug agent: configuration can't be read:";
   await expectRefusal(node, [
     `${unreadable} ENOENT: no such file or directory, open '${node.configFile}'`,
-    "",
+    "  reason     INVALID_CONFIGURATION",
   ]);
   await mkdir(node.configFile);
-  await expectRefusal(node, [`${unreadable} EISDIR: illegal operation on a directory, read`, ""]);
+  await expectRefusal(node, [
+    `${unreadable} EISDIR: illegal operation on a directory, read`,
+    "  reason     INVALID_CONFIGURATION",
+  ]);
 });
 
 test.each([
@@ -67,7 +70,7 @@ test("every fault is told at once, each by its key's path", async () => {
     "  limits.inFlight: Invalid input: expected int, received number",
     '  log.level: Invalid option: expected one of "debug"|"info"|"warn"|"error"',
     '  the file: Unrecognized key: "runtimes"',
-    "",
+    "  reason     INVALID_CONFIGURATION",
   ]);
 });
 
@@ -85,7 +88,7 @@ test("what this version can't do is told at once, with what to do instead", asyn
     "  api.auth.tokenReview: not in this version; set it to false",
     "  contiv.intentFile: not in this version; leave it empty",
     "  api: neither socket nor listen is given",
-    "",
+    "  reason     INVALID_CONFIGURATION",
   ]);
 });
 
@@ -101,7 +104,10 @@ test.each([
 ])("no port opens on %s with %j", async (listen, api, why) => {
   await using node = await makeNode({ listen, config: { api } });
   const { code, stderr } = await runAgentProgram(node.configFile);
-  expect({ code, stderr }).toEqual({ code: 2, stderr: `podplug agent: can't listen on ${listen} ${why}\n` });
+  expect({ code, stderr }).toEqual({
+    code: 2,
+    stderr: toldOf("INVALID_CONFIGURATION", `can't listen on ${listen} ${why}`),
+  });
   expect(existsSync(node.socket)).toBe(false);
 });
 
@@ -123,7 +129,10 @@ test("a file in the socket's place is left alone", async () => {
   const { code, stderr } = await runAgentProgram(node.configFile);
   expect({ code, stderr }).toEqual({
     code: 2,
-    stderr: `podplug agent: can't listen on socket ${node.socket}, it is there already and isn't a socket\n`,
+    stderr: toldOf(
+      "INVALID_CONFIGURATION",
+      `can't listen on socket ${node.socket}, it is there already and isn't a socket`,
+    ),
   });
   expect(existsSync(node.socket)).toBe(true);
 });

@@ -9,7 +9,7 @@ import { mountTmpfs } from "../support/mount.ts";
 import { type IpLink, makeNetns, type TestNetns } from "../support/netns.ts";
 import { makeNode, type TestNode } from "../support/node.ts";
 import { type AgentHere, startAgentHere } from "./agent-here.ts";
-import { runAgentProgram } from "./agent-program.ts";
+import { runAgentProgram, toldOf } from "./agent-program.ts";
 
 const net1 = { by: "interface", interface: "net1" } as const;
 const net2 = { by: "interface", interface: "net2" } as const;
@@ -42,7 +42,7 @@ test("a state directory that is a file is told, and the file stays", async () =>
   const { code, stderr } = await runAgentProgram(node.configFile);
   expect({ code, stderr }).toEqual({
     code: 2,
-    stderr: `podplug agent: stateDir ${node.stateDir} isn't a directory\n`,
+    stderr: toldOf("INVALID_CONFIGURATION", `stateDir ${node.stateDir} isn't a directory`),
   });
   expect(await readFile(node.stateDir, "utf8")).toBe("precious");
 });

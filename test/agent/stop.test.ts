@@ -7,7 +7,7 @@ import { eventually } from "../server/eventually.ts";
 import { failure } from "../support/failure.ts";
 import { makeNetns } from "../support/netns.ts";
 import { makeNode } from "../support/node.ts";
-import { readableLog, runAgentProgram, startAgentProgram } from "./agent-program.ts";
+import { readableLog, runAgentProgram, startAgentProgram, toldOf } from "./agent-program.ts";
 import { addWaitingPlugin } from "./waiting-plugin.ts";
 
 test.each(["SIGTERM", "SIGINT"] as const)(
@@ -61,7 +61,7 @@ test("a second agent on the same state directory is refused, and the first one g
   expect(await runAgentProgram(other.configFile)).toEqual({
     code: 2,
     signal: null,
-    stderr: `podplug agent: another agent is running on stateDir ${node.stateDir}\n`,
+    stderr: toldOf("INVALID_CONFIGURATION", `another agent is running on stateDir ${node.stateDir}`),
   });
   await expect(lstat(other.socket)).rejects.toMatchObject({ code: "ENOENT" });
   await using client = createNodeClient({ server: `unix://${node.socket}` });
@@ -76,7 +76,10 @@ test("a second agent on the same socket is refused, and the first one goes on", 
   expect(await runAgentProgram(other.configFile)).toEqual({
     code: 2,
     signal: null,
-    stderr: `podplug agent: can't listen on socket ${node.socket}, it is in use by another process\n`,
+    stderr: toldOf(
+      "INVALID_CONFIGURATION",
+      `can't listen on socket ${node.socket}, it is in use by another process`,
+    ),
   });
   await using client = createNodeClient({ server: `unix://${node.socket}` });
   await client.info(neverAborted);

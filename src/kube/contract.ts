@@ -84,15 +84,16 @@ export interface NetAttachDef {
   readonly config: string;
 }
 
-/** A Network of Kaloom's (networks.kaloom.com/v1). */
+/** A Network of Kaloom's: kind Network of kaloom.com/v1; its CRD is called networks.kaloom.com. */
 export interface KaloomNetwork {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
   readonly resourceVersion: string;
   readonly annotations: Readonly<Record<string, string>>;
+  /** The plugin's type. */
   readonly plugin: string;
-  /** JSON text of a plugin's configuration, or a list of such. */
+  /** JSON text of one plugin's configuration. */
   readonly config: string;
 }
 

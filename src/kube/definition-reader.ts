@@ -17,7 +17,7 @@ const netAttachDefKind: Kind = {
 };
 const kaloomKind: Kind = {
   title: "Network",
-  collection: (namespace) => `/apis/networks.kaloom.com/v1/namespaces/${namespace}/networks`,
+  collection: (namespace) => `/apis/kaloom.com/v1/namespaces/${namespace}/networks`,
 };
 
 type ObjectFacts = Omit<NetAttachDef, "config">;

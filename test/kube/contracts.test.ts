@@ -30,7 +30,7 @@ async function makeWorld(): Promise<PodWorld & DefinitionWorld> {
         config === "" ? {} : { config },
       ),
     defineKaloom: (namespace, name, spec) =>
-      put(`/apis/networks.kaloom.com/v1/namespaces/${namespace}/networks`, namespace, name, spec),
+      put(`/apis/kaloom.com/v1/namespaces/${namespace}/networks`, namespace, name, spec),
     [Symbol.asyncDispose]: () => world[Symbol.asyncDispose](),
   };
 }

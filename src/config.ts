@@ -1,6 +1,6 @@
 import { parseDocument } from "yaml";
 import { z } from "zod";
-import { PodplugError } from "./domain/errors.ts";
+import { messageOf, PodplugError } from "./domain/errors.ts";
 
 /*
  * One schema is the type, the defaults and the documentation of the agent's
@@ -46,7 +46,7 @@ const api = z
   .strictObject({
     socket: path.default("/run/podplug/podplug.sock").describe("the Unix socket; empty for none"),
     socketMode: z
-      .string()
+      .string('must be an octal mode in quotes, such as "0600"')
       .regex(/^0?[0-7]{3}$/, "must be an octal mode such as 0600")
       .default("0600")
       .describe("the socket's mode, octal"),
@@ -143,7 +143,12 @@ const schema = z.strictObject({
   healing: z
     .strictObject({
       enabled: z.boolean().default(true).describe("make a vanished link again"),
-      intervalSeconds: z.number().min(1).default(300).describe("how often everything is looked at"),
+      intervalSeconds: z
+        .number()
+        .min(1)
+        .max(86_400)
+        .default(300)
+        .describe("how often everything is looked at"),
     })
     .prefault({}),
   limits: z
@@ -154,6 +159,7 @@ const schema = z.strictObject({
       maxDeadlineSeconds: z
         .number()
         .positive()
+        .max(86_400)
         .default(300)
         .describe("the longest deadline a caller may ask for"),
     })
@@ -183,15 +189,7 @@ export type Config = z.output<typeof schema>;
  * in. INVALID_CONFIGURATION tells every fault, with the path of its key.
  */
 export function parseConfig(text: string, file: string): Config {
-  const document = parseDocument(text, { prettyErrors: true, uniqueKeys: true });
-  const [syntaxError] = document.errors;
-  if (syntaxError) {
-    throw new PodplugError(
-      "INVALID_CONFIGURATION",
-      `${file} isn't YAML or JSON: ${syntaxError.message.trim()}`,
-    );
-  }
-  const parsed = schema.safeParse(document.toJS({ maxAliasCount: 100 }) ?? {});
+  const parsed = schema.safeParse(readYaml(text, file) ?? {});
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.map(
     (issue) => `${issue.path.join(".") || "the file"}: ${issue.message}`,
@@ -199,6 +197,19 @@ export function parseConfig(text: string, file: string): Config {
   throw new PodplugError("INVALID_CONFIGURATION", `${file} has ${countOf(faults)}: ${faults.join("; ")}`, {
     details: faults.join("\n"),
   });
+}
+
+function readYaml(text: string, file: string): unknown {
+  try {
+    const document = parseDocument(text, { prettyErrors: true, uniqueKeys: true });
+    const [syntaxError] = document.errors;
+    if (syntaxError) throw syntaxError;
+    // Throws too: for an alias of nothing, and for aliases that multiply.
+    return document.toJS({ maxAliasCount: 100 });
+  } catch (cause) {
+    const fault = messageOf(cause).trim();
+    throw new PodplugError("INVALID_CONFIGURATION", `${file} isn't YAML or JSON: ${fault}`, { cause });
+  }
 }
 
 function countOf(faults: readonly string[]): string {
@@ -225,7 +236,14 @@ export function refuseUnbuilt(config: Config): void {
     "api.tls",
     "use the socket, or a loopback port with insecure: true",
   );
-  expect(!config.api.auth.tokenReview, "api.auth.tokenReview", "set it to false");
+  const { tokenReview, authorization, rules } = config.api.auth;
+  expect(!tokenReview, "api.auth.tokenReview", "set it to false");
+  expect(
+    authorization !== "static" && rules.length === 0,
+    "api.auth.authorization static and api.auth.rules",
+    "leave them out; the socket's mode says who may connect",
+  );
+  expect(!config.namespaceIsolation, "namespaceIsolation", "set it to false");
   expect(config.hostRoot === "", "hostRoot", "leave it empty");
   expect(config.otlp.endpoint === "", "otlp.endpoint", "leave it empty");
   expect(config.contiv.intentFile === "", "contiv.intentFile", "leave it empty");

@@ -1,5 +1,7 @@
 import { type FileHandle, open } from "node:fs/promises";
+import { constants } from "node:os";
 import { join } from "node:path";
+import { getSystemErrorMessage } from "node:util";
 import { PodplugError } from "./domain/errors.ts";
 
 const exclusiveWithoutWaiting = 2 | 4;
@@ -8,7 +10,8 @@ const exclusiveWithoutWaiting = 2 | 4;
  * Holds the state directory for this process alone. The kernel lets go of it
  * when the process ends, however it does, so that it is never stale: two
  * agents on one journal would undo each other's work. INVALID_CONFIGURATION
- * when another process holds it. Keep the handle open; closing it lets go.
+ * when another process holds it, JOURNAL_FAILED where files can't be locked.
+ * Keep the handle open; closing it lets go.
  */
 export async function lockStateDir(stateDir: string): Promise<FileHandle> {
   const { default: koffi } = await import("koffi");
@@ -18,6 +21,12 @@ export async function lockStateDir(stateDir: string): Promise<FileHandle> {
   ) => number;
   const handle = await open(join(stateDir, "lock"), "a", 0o600);
   if (flock(handle.fd, exclusiveWithoutWaiting) === 0) return handle;
+  const errno = koffi.errno();
   await handle.close();
-  throw new PodplugError("INVALID_CONFIGURATION", `another agent is running on stateDir ${stateDir}`);
+  throw errno === constants.errno.EWOULDBLOCK
+    ? new PodplugError("INVALID_CONFIGURATION", `another agent is running on stateDir ${stateDir}`)
+    : new PodplugError(
+        "JOURNAL_FAILED",
+        `stateDir ${stateDir} can't be locked: ${getSystemErrorMessage(-errno)}`,
+      );
 }

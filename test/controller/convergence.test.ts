@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { interfaceOf, networkOf } from "../../src/controller/status-entries.ts";
+import { PodplugError } from "../../src/domain/errors.ts";
 import { createNode } from "./node.ts";
 
 const selection = fc.record(
@@ -26,7 +27,11 @@ const act = fc.oneof(
   { weight: 1, arbitrary: fc.constant({ kind: "restart" } as const) },
   { weight: 1, arbitrary: fc.constant({ kind: "replace" } as const) },
   { weight: 1, arbitrary: fc.constant({ kind: "overwrite" } as const) },
+  { weight: 1, arbitrary: fc.constant({ kind: "lose" } as const) },
+  { weight: 1, arbitrary: fc.constantFrom("add", "del").map((verb) => ({ kind: "fail", verb }) as const) },
 );
+
+const failed = new PodplugError("PLUGIN_FAILED", "plugin fake failed: no");
 
 test("whatever happened before, the pod ends as its annotation says", { timeout: 60_000 }, async () => {
   await fc.assert(
@@ -38,13 +43,20 @@ test("whatever happened before, the pod ends as its annotation says", { timeout:
         if (each.kind === "overwrite")
           node.cluster.annotate("default/web", { "k8s.v1.cni.cncf.io/network-status": "[]" });
         if (each.kind === "replace") await node.replaceSandbox("web");
+        if (each.kind === "lose") {
+          const [, name] = node.links("web");
+          if (name !== undefined) node.world.interfaces.removeLink(node.netnsPath("web"), name);
+        }
+        if (each.kind === "fail") node.world.executor.failOn(each.verb, failed);
         if (each.kind === "restart") {
           await node.kill();
           await node.restart();
         }
       }
+      node.world.executor.failOn("add", undefined);
+      node.world.executor.failOn("del", undefined);
       await node.setNetworks("web", JSON.stringify(last));
-      await node.clock.advance(30_000);
+      await node.clock.advance(600_000);
 
       const told = node.statusOf("web").filter((entry) => entry["default"] !== true);
       expect(told.map(interfaceOf).toSorted()).toEqual(node.links("web").slice(1).toSorted());
@@ -63,6 +75,6 @@ test("whatever happened before, the pod ends as its annotation says", { timeout:
       expect(leases).toHaveLength(last.length);
       await node.stopController();
     }),
-    { numRuns: 60 },
+    { numRuns: 100, seed: 20 },
   );
 });

@@ -14,7 +14,11 @@ import { createWorld } from "../attachments/world.ts";
 import { createFakeCluster } from "../fakes/fake-cluster.ts";
 
 /** Time that passes when the test says so, timer by timer. */
-function createSteppedClock(): Clock & { advance(ms: number): Promise<void> } {
+function createSteppedClock(): Clock & {
+  advance(ms: number): Promise<void>;
+  /** Nothing that waits will ever run: its process is gone. */
+  forget(): void;
+} {
   let nowMs = Date.parse("2026-01-02T03:04:05Z");
   const timers = new Set<{ readonly dueMs: number; readonly action: () => void }>();
   return {
@@ -24,6 +28,7 @@ function createSteppedClock(): Clock & { advance(ms: number): Promise<void> } {
       timers.add(timer);
       return { [Symbol.dispose]: () => timers.delete(timer) };
     },
+    forget: () => timers.clear(),
     async advance(ms) {
       const untilMs = nowMs + ms;
       for (;;) {
@@ -133,6 +138,7 @@ export async function createNode({ concurrency = 32 } = {}) {
     /** The agent dies with its controller, and what its plugins did stays. */
     async kill(): Promise<void> {
       await stopController();
+      clock.forget();
     },
     async restart(): Promise<void> {
       await world.restart();

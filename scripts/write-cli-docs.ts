@@ -9,16 +9,17 @@ const intro = `# The program
 <!-- Written by scripts/write-cli-docs.ts from the commands' own help in src/client/cli: change it there, then run make docs. -->
 
 \`podplug COMMAND\` is the agent and its command line in one program; in a clone
-it is \`bin/podplug\`, or \`npx podplug\`. These commands, options and exit codes
+it is \`bin/podplug\`, or \`npx podplug\` with Node.js 22.19 or newer. These commands, options and exit codes
 are promised to scripts: new ones may be added, none is renamed or removed.
 
 **Output.** Results go to standard output, and everything else to standard
 error: errors, remarks, and how long a change has been taking. \`-o json\` and
 \`-o yaml\` print the API's own answers ([the proto](../proto/podplug/v1/node.proto)
-in its JSON form; \`check\`, which asks several times, has a form of its own:
-\`{"checks": [{"interface", "network", "ok", "failure"}]}\`). \`watch\` prints one
-JSON object per line, or one YAML document per event. Control characters in
-what the node answers, such as an interface's name, are printed as \`\\u001b\`.
+in its JSON form, which leaves out what is false, 0 or empty; \`interfaces\`,
+\`created\` and \`detached\` are there always). \`check\`, which asks several times,
+has a form of its own: \`{"checks": [{"interface", "network", "ok", "failure"}]}\`.
+\`watch\` prints one JSON object per line, or one YAML document per event. Control
+characters in what the node answers, such as an interface's name, are printed as \`\\u001b\`.
 
 **Errors** say what failed and on what, the plugin and its code if one failed,
 the next step, and the [reason](errors.md), a stable word. With \`-o json\` and

@@ -103,6 +103,8 @@ export async function startAgent({
     log,
   });
 
+  // Before its parts are let go of, also when the server can't start: recovery has begun by then.
+  cleanup.defer(() => engine.drain());
   const { settled } = await engine.recover((isWhole) => endLeftovers(agentId, isWhole, log));
   const server = await startServer({
     apiFor: (caller) => engine.forCaller(caller),
@@ -122,8 +124,8 @@ export async function startAgent({
     addresses: server.addresses,
     recovered: settled.then(() => collectGarbage()),
     async stop() {
+      await using _ = held;
       await Promise.all([server.close(drainMs), engine.drain()]);
-      await held.disposeAsync();
     },
   };
 

@@ -3,11 +3,12 @@ import { createHash } from "node:crypto";
 /**
  * The kernel's and CNI's rule for an interface name: 1 to 15 bytes, not `.` or
  * `..`, no slash, colon or white space (CNI spec 1.1.0, section 2; libcni
- * utils.ValidateInterfaceName).
+ * utils.ValidateInterfaceName). No percent sign either: to the kernel `net%d`
+ * asks for a name it chooses itself, which no DEL would find again.
  */
 export function isInterfaceName(name: string): boolean {
   const bytes = Buffer.byteLength(name);
-  return bytes >= 1 && bytes <= 15 && name !== "." && name !== ".." && !/[/:\s\0]/u.test(name);
+  return bytes >= 1 && bytes <= 15 && name !== "." && name !== ".." && !/[/:%\s\0]/u.test(name);
 }
 
 /** CNI's rule for container IDs and network names (spec 1.1.0, section 2). */

@@ -48,7 +48,7 @@ export interface PortMapping {
 }
 
 /**
- * The selection with empty keys dropped and MACs in lower case, so that two
+ * The selection with empty keys dropped, MACs and addresses in lower case, so that two
  * ways to write the same one compare equal. Throws INVALID_SELECTION with
  * every fault.
  */
@@ -56,6 +56,7 @@ export function normalizeSelection(selection: NetworkSelection): NetworkSelectio
   const normalized = Object.fromEntries(
     Object.entries({
       ...selection,
+      ips: selection.ips?.map((ip) => ip.toLowerCase()),
       mac: selection.mac?.toLowerCase(),
       infinibandGuid: selection.infinibandGuid?.toLowerCase(),
       bandwidth: selection.bandwidth && withoutEmpty(selection.bandwidth),
@@ -118,7 +119,7 @@ function selectionFaults(selection: NetworkSelection): string[] {
   if (selection.interface !== undefined) {
     expect(
       isInterfaceName(selection.interface),
-      `interface ${quote(selection.interface)} isn't an interface name (1 to 15 bytes without slash, colon or space)`,
+      `interface ${quote(selection.interface)} isn't an interface name (1 to 15 bytes without slash, colon, percent sign or space)`,
     );
     expect(selection.interface !== "lo", "interface lo is the pod's own");
   }

@@ -235,8 +235,9 @@ export const reasons = {
   DENIED: {
     kind: "denied",
     transient: false,
-    cause: "The caller is known but may not do this.",
-    cure: "Use an account that may: for the socket root, or a member of api.socketGroup; in a cluster, ask an admin for the permission that the message names.",
+    cause:
+      "The caller is known but may not do this; or the target may not: the network is of another namespace than its pod, and namespaceIsolation is on.",
+    cure: "Use an account that may: for the socket root, or a member of api.socketGroup; in a cluster, ask an admin for the permission that the message names. Use a network of the pod's own namespace, or of one of globalNamespaces.",
   },
   DEADLINE_EXCEEDED: {
     kind: "deadline",
@@ -254,8 +255,9 @@ export const reasons = {
   PRIVILEGE_MISSING: {
     kind: "not-ready",
     transient: true,
-    cause: "The agent itself lacks a privilege on its node that the work needs.",
-    cure: "Run it as root with the capability that the message names (CAP_SYS_ADMIN to look into network namespaces, CAP_NET_ADMIN for the plugins, CAP_SYS_PTRACE for /proc/PID/ns/net of other users' processes).",
+    cause:
+      "The agent itself lacks a privilege that the work needs, on its node or, by its own account, at the API server.",
+    cure: "Run it as root with the capability that the message names (CAP_SYS_ADMIN to look into network namespaces, CAP_NET_ADMIN for the plugins, CAP_SYS_PTRACE for /proc/PID/ns/net of other users' processes). When the message is the API server's, give the agent's account what deploy/rbac.yaml has, and look at its token or certificate.",
   },
   AGENT_STOPPING: {
     kind: "unavailable",

@@ -9,6 +9,7 @@ import { type AutoLocator, createAutoLocator } from "../../src/sandbox/auto.ts";
 import { type FakeCriRuntime, startFakeCriRuntime } from "../fakes/fake-cri-runtime.ts";
 import { type FakeDocker, startFakeDocker } from "../fakes/fake-docker.ts";
 import { createFakeInterfaces } from "../fakes/fake-interfaces.ts";
+import { eventually } from "../server/eventually.ts";
 import { failure } from "../support/failure.ts";
 
 const { signal } = new AbortController();
@@ -20,7 +21,7 @@ interface World {
   readonly docker: FakeDocker;
   /** A path with no socket. */
   readonly nothing: string;
-  find(criSocketPaths: readonly string[], dockerSocketPath?: string): AutoLocator;
+  find(criSocketPaths: readonly string[], dockerSocketPath?: string, deadlineMs?: number): AutoLocator;
 }
 
 async function makeWorld(): Promise<World> {
@@ -35,7 +36,7 @@ async function makeWorld(): Promise<World> {
     criDockerd: stack.use(await startFakeCriRuntime(interfaces, "containerd", "docker")),
     docker: stack.use(await startFakeDocker(interfaces)),
     nothing: join(directory, "none.sock"),
-    find: (criSocketPaths, dockerSocketPath) =>
+    find: (criSocketPaths, dockerSocketPath, deadlineMs) =>
       stack.use(
         createAutoLocator({
           interfaces,
@@ -43,7 +44,7 @@ async function makeWorld(): Promise<World> {
           log: silentLogger,
           criSocketPaths,
           dockerSocketPath,
-          deadlineMs: 500,
+          deadlineMs,
         }),
       ),
   };
@@ -76,10 +77,17 @@ test("pods of cri-dockerd are found through Docker, which alone says where they 
 test("a runtime that is there and silent isn't passed over for another one", async () => {
   const { containerd, crio, docker, find } = await makeWorld();
   containerd.hang(true);
-  const locator = find([containerd.socketPath, crio.socketPath], docker.socketPath);
+  const locator = find([containerd.socketPath, crio.socketPath], docker.socketPath, 300);
   await expect(locator.list(signal)).rejects.toEqual(failure("UNREACHABLE", containerd.socketPath));
   containerd.hang(false);
-  expect(await locator.describe(signal)).toBe("cri containerd 2.1.9");
+  await eventually(
+    () =>
+      locator.describe(signal).then(
+        (runtime) => runtime === "cri containerd 2.1.9",
+        () => false,
+      ),
+    "containerd is used",
+  );
 });
 
 test("a runtime that comes later is found then, and kept when another one comes", async () => {

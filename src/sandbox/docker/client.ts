@@ -36,13 +36,13 @@ export function createDockerClient({ socketPath, deadlineMs }: DockerClientOptio
   return {
     async ask(question, shape, signal) {
       const doing = "asking Docker";
+      loaded ??= load();
+      const docker = await unlessAborted(loaded, signal, doing);
       const late = AbortSignal.timeout(deadlineMs);
       const either = AbortSignal.any([signal, late]);
-      loaded ??= load();
-      const answering = loaded.then((docker) => question(docker, either));
       let answer: unknown;
       try {
-        answer = await unlessAborted(answering, either, doing);
+        answer = await unlessAborted(question(docker, either), either, doing);
       } catch (error) {
         if (signal.aborted) throw abortError(signal, doing);
         if (isNotFound(error)) return undefined;

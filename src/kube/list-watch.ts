@@ -36,7 +36,6 @@ const shortWatchMs = 1_000;
 const longWatchMs = 60_000;
 /** However well the watch goes: a cluster restored from a backup has gone back in time, which no watch tells. */
 const relistMs = 30 * 60_000;
-const pageSize = 250;
 
 /**
  * Lists a collection and then follows its changes, until the signal aborts.
@@ -50,8 +49,6 @@ export async function listAndWatch(options: ListWatchOptions, signal: AbortSigna
   let version: string | undefined;
   let listedAt = 0;
   let failures = 0;
-  /** The first list may come from the API server's memory; one after trouble must be the newest there is. */
-  let newest = false;
 
   while (!signal.aborted) {
     const startedAt = clock.now().getTime();
@@ -59,9 +56,11 @@ export async function listAndWatch(options: ListWatchOptions, signal: AbortSigna
     let failure: PodplugError | undefined;
     try {
       if (version === undefined || startedAt - listedAt > relistMs) {
-        version = await list(options, newest, signal);
+        const notOlderThan = version;
+        // Should this fail, the next list is of whatever the API server has now.
+        version = undefined;
+        version = await list(options, notOlderThan, signal);
         listedAt = startedAt;
-        newest = true;
         trouble.over();
       }
       const onProgress = (seen: string): void => {
@@ -103,39 +102,33 @@ function createTroubleLog(log: Logger, what: string) {
   };
 }
 
-async function list(options: ListWatchOptions, newest: boolean, signal: AbortSignal): Promise<string> {
+/**
+ * Not from an API server's memory that may lag behind (resourceVersion 0): an
+ * annotation gone back in time would unplug what was just plugged. Not in
+ * pages: those are read from etcd, through all the pods of the cluster.
+ */
+async function list(
+  options: ListWatchOptions,
+  notOlderThan: string | undefined,
+  signal: AbortSignal,
+): Promise<string> {
   const { client, path, fieldSelector, what, onList } = options;
-  const objects: unknown[] = [];
-  let next: unknown;
-  let restarted = false;
-  for (;;) {
-    const query = new URLSearchParams({ fieldSelector, limit: `${pageSize}` });
-    if (typeof next === "string" && next !== "") query.set("continue", next);
-    else if (!newest && !restarted) query.set("resourceVersion", "0");
-    const { status, body } = await client.call(
-      { path: `${path}?${query.toString()}`, accept: acceptList, doing: `listing ${what}`, expected: [410] },
-      signal,
-    );
-    if (status === 410) {
-      if (restarted) throw new PodplugError("UNREACHABLE", `listing ${what}: ${messageIn(body)}`);
-      // The list changed too much between two pages.
-      restarted = true;
-      next = undefined;
-      objects.length = 0;
-      continue;
-    }
-    const items = isJsonObject(body) ? body["items"] : undefined;
-    // An empty list of Go's may be null.
-    if (items !== null && !Array.isArray(items)) throw unreadable(`listing ${what}`, "it is no list");
-    objects.push(...((items ?? []) as unknown[]));
-    const version = resourceVersionOf(body);
-    const metadata = isJsonObject(body) && isJsonObject(body["metadata"]) ? body["metadata"] : {};
-    next = metadata["continue"];
-    if (typeof next !== "string" || next === "") {
-      onList(objects);
-      return version;
-    }
+  const doing = `listing ${what}`;
+  const query = new URLSearchParams({ fieldSelector });
+  if (notOlderThan !== undefined) {
+    query.set("resourceVersion", notOlderThan);
+    query.set("resourceVersionMatch", "NotOlderThan");
   }
+  const { body } = await client.call(
+    { path: `${path}?${query.toString()}`, accept: acceptList, doing },
+    signal,
+  );
+  const items = isJsonObject(body) ? body["items"] : undefined;
+  // An empty list of Go's may be null.
+  if (items !== null && !Array.isArray(items)) throw unreadable(doing, "it is no list");
+  const version = resourceVersionOf(body);
+  onList((items ?? []) as unknown[]);
+  return version;
 }
 
 async function watch(

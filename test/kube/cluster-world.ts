@@ -12,7 +12,7 @@ import { createPodStatusWriter } from "../../src/kube/status-writer.ts";
 import { type ApiObject, startFakeApiServer } from "./fake-api-server.ts";
 
 /** As the system's, but what is waited for comes a hundred times sooner. */
-const hastyClock: Clock = {
+export const hastyClock: Clock = {
   now: () => new Date(),
   setTimer: (delayMs, action) => systemClock.setTimer(delayMs / 100, action),
 };

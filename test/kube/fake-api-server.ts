@@ -98,11 +98,11 @@ export async function startFakeApiServer() {
   function list(query: URLSearchParams, response: ServerResponse): void {
     const selected = selector(query);
     const all = [...objects].filter(([path, object]) => path.includes("/pods/") && selected(object));
-    const offset = Number(query.get("continue") ?? 0);
-    const limit = query.has("resourceVersion") ? all.length : Number(query.get("limit") ?? all.length);
-    const more = offset + limit < all.length ? { continue: `${offset + limit}` } : {};
-    const items = all.slice(offset, offset + limit).map(([, object]) => ({ metadata: object.metadata }));
-    send(response, 200, { metadata: { resourceVersion: `${version}`, ...more }, items });
+    if (Number(query.get("resourceVersion") ?? 0) > version) {
+      return sendStatus(response, 504, "Timeout: Too large resource version");
+    }
+    const items = all.map(([, object]) => ({ metadata: object.metadata }));
+    send(response, 200, { metadata: { resourceVersion: `${version}` }, items });
   }
 
   function watch(query: URLSearchParams, response: ServerResponse): void {
@@ -221,6 +221,13 @@ export async function startFakeApiServer() {
     /** As time passes elsewhere in the cluster. */
     pass(versions: number): void {
       version += versions;
+    },
+    /** Back to an earlier version, without these objects, and without telling anybody. */
+    restore(without: readonly string[], earlier: number): void {
+      for (const path of without) objects.delete(path);
+      version = earlier;
+      oldest = 0;
+      history.length = 0;
     },
     writeToWatchers(text: string): void {
       for (const { response } of watchers) response.write(text);

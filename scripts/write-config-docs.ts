@@ -16,8 +16,11 @@ All faults are reported together, each with the path of its key, as
 
 The schema holds what later versions will bring, so that files stay valid. A
 value that this version can't serve (Kubernetes as the source of networks or as
-the runtime, TLS, …) is refused at start, with what to set instead. A whole
-file that it serves:
+the runtime, TLS, …) is refused at start, with what to set instead. Without
+effect in this version are \`ops\`, \`healing\`, \`cni.confDir\`,
+\`namespaceIsolation\`, \`globalNamespaces\`, the socket paths of runtimes and of
+Multus, and what else stands under \`controller\` and \`api.auth\`. A whole file
+that it serves:
 
 \`\`\`yaml
 runtime: netns

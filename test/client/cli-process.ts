@@ -29,7 +29,7 @@ export function startPodplug(args: readonly string[], options?: RunOptions): Run
 
 /** The same on a terminal of its own, whose screen is what standard output gets. */
 export function startOnTerminal(args: readonly string[], options?: RunOptions): RunningPodplug {
-  const line = [process.execPath, mainFile, ...args].join(" ");
+  const line = [process.execPath, mainFile, ...args].map((word) => `'${word}'`).join(" ");
   return start("script", ["-qec", line, "/dev/null"], options);
 }
 

@@ -126,12 +126,12 @@ describe("in bash", () => {
     const directory = await makeDirectory();
     mkdirSync(join(directory, "bin"));
     writeFileSync(join(directory, "podplug.bash"), (await cli(["completion", "bash"])).stdout);
-    const program = `#!/bin/sh\nexec ${process.execPath} ${join(root, "src/main.ts")} "$@"\n`;
+    const program = `#!/bin/sh\nexec '${process.execPath}' '${join(root, "src/main.ts")}' "$@"\n`;
     writeFileSync(join(directory, "bin/podplug"), program, { mode: 0o755 });
     // As readline does: the line's words, COMP_WORDBREAKS split off, and the function called.
     const script = `
-      PATH=${directory}/bin:$PATH PODPLUG_SERVER=${server}; export PODPLUG_SERVER
-      . ${directory}/podplug.bash
+      PATH='${directory}/bin':$PATH PODPLUG_SERVER='${server}'; export PODPLUG_SERVER
+      . '${directory}/podplug.bash'
       compopt() { :; }
       COMP_WORDS=(${typed.replaceAll("=", " = ")}) COMP_CWORD=$((\${#COMP_WORDS[@]} - 1))
       [[ "${typed}" == *" " ]] && COMP_WORDS+=("") && COMP_CWORD=$((COMP_CWORD + 1))

@@ -83,7 +83,7 @@ describe("bin/podplug", () => {
     mkdirSync(join(directory, "other"));
     symlinkSync("../first", join(directory, "other/podplug"));
     expect((await start(join(directory, "other/podplug"))).stdout).toBe("bundle\n");
-    const script = `cd / && PATH=${directory}/other:$PATH podplug x && cd ${tree} && bin/podplug y && cd bin && sh podplug z`;
+    const script = `cd / && PATH='${directory}/other':$PATH podplug x && cd '${tree}' && bin/podplug y && cd bin && sh podplug z`;
     expect((await run("sh", ["-c", script], directory)).stdout).toBe("bundle x\nbundle y\nbundle z\n");
   });
 

@@ -169,3 +169,14 @@ test("what the agent's account may not do is PRIVILEGE_MISSING, with the API ser
     failure("PRIVILEGE_MISSING", "system:serviceaccount:podplug:podplug-agent"),
   );
 });
+
+test("a list not older than a version is answered, and one from the future refused as for now", async () => {
+  const list = async (resourceVersion: string) => {
+    const query = `fieldSelector=spec.nodeName=lab&resourceVersionMatch=NotOlderThan&resourceVersion=${resourceVersion}`;
+    const accept = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+    return await client.call({ path: `/api/v1/pods?${query}`, accept, doing: "listing pods" }, signal);
+  };
+  const { resourceVersion } = await startPod("listed");
+  expect(await list(resourceVersion)).toMatchObject({ body: { kind: "PartialObjectMetadataList" } });
+  await expect(list("999999999")).rejects.toEqual(failure("UNREACHABLE", "Too large resource version"));
+});

@@ -99,6 +99,7 @@ export async function startAgent({
     maxConcurrent: config.cni.maxConcurrent || Math.min(Math.max(2 * availableParallelism(), 4), 16),
     timeoutMs: Math.ceil(config.cni.timeoutSeconds * 1000),
     ifNaming: config.ifNaming,
+    isBeingDeleted: () => false,
     clock: systemClock,
     log,
   });

@@ -4,6 +4,7 @@ import { isReservedOwner } from "../domain/attachment.ts";
 import { failureOf, PodplugError } from "../domain/errors.ts";
 import type { AttachAnswer, AttachRequest } from "../domain/node-api.ts";
 import { normalizeSelection } from "../domain/selection.ts";
+import { describeTarget } from "../domain/target.ts";
 import type { PreparedNetwork } from "../executor/contract.ts";
 import type { KernelInterface } from "../interfaces/contract.ts";
 import type { Sandbox } from "../sandbox/contract.ts";
@@ -47,6 +48,9 @@ export function createAttach(core: EngineCore) {
   async function attachInLane(work: Work, signal: AbortSignal): Promise<AttachAnswer> {
     core.refuseWhenStopping();
     const { request, wish, sandbox } = work;
+    if (sandbox.pod && core.isBeingDeleted(sandbox.pod)) {
+      throw new PodplugError("POD_ENDING", `${describeTarget(request.target)} is being deleted`);
+    }
     const validateOnly = request.validateOnly ?? false;
     const { plan, links } = await planNow(wish, sandbox, validateOnly, signal);
     if (plan.step === "exists") {

@@ -1,5 +1,6 @@
 import type { Clock } from "../domain/clock.ts";
 import type { Logger } from "../domain/log.ts";
+import type { PodRef } from "../domain/target.ts";
 import type { Executor } from "../executor/contract.ts";
 import type { InterfaceReader } from "../interfaces/contract.ts";
 import type { NetworkCatalog } from "../networks/contract.ts";
@@ -26,6 +27,8 @@ export interface EngineOptions {
   /** How long one network's plugins may take, for each verb afresh. */
   readonly timeoutMs: number;
   readonly ifNaming: IfNaming;
+  /** Whether a pod has its deletionTimestamp: nothing new is plugged into it. Nobody knows, without an API server. */
+  readonly isBeingDeleted: (pod: PodRef) => boolean;
   readonly clock: Clock;
   readonly log: Logger;
 }

@@ -17,6 +17,7 @@ import { createNamespaces } from "./namespaces.ts";
 import { RecordBook } from "./record-book.ts";
 import { recoverRecord } from "./recover.ts";
 import { Retries } from "./retries.ts";
+import { createSweep } from "./sweep.ts";
 
 /**
  * The life cycle of every attachment of this node. A request finds its sandbox
@@ -41,6 +42,8 @@ export interface Engine {
    * complete because records couldn't be read.
    */
   collectGarbage(networks: readonly string[], signal: AbortSignal): Promise<void>;
+  /** Detaches what ended with its namespace; to be called every few seconds, and when a pod is known to be gone. */
+  sweep(): Promise<void>;
   /** Takes no new work, tells the watchers, and resolves when what had begun has ended. */
   drain(): Promise<void>;
 }
@@ -81,6 +84,7 @@ export function createEngine(options: EngineOptions): Engine {
   const attach = createAttach(core);
   const detach = createDetach(core);
   const look = createLook(core);
+  const sweep = createSweep(core);
 
   async function info(signal: AbortSignal): Promise<NodeInfo> {
     return {
@@ -168,6 +172,9 @@ export function createEngine(options: EngineOptions): Engine {
     }),
     recover,
     collectGarbage,
+    sweep: async () => {
+      if (!stopping) await sweep();
+    },
     drain,
   };
 }

@@ -13,6 +13,8 @@ export interface LiveNamespace {
 export interface Namespaces {
   /** Where the sandbox's own namespace can be entered now, and what is in it; undefined when it is gone. */
   find(sandbox: Sandbox, signal: AbortSignal): Promise<LiveNamespace | undefined>;
+  /** The same question, asked so that it costs little while the answer is no. */
+  isGone(sandbox: Sandbox, signal: AbortSignal): Promise<boolean>;
 }
 
 export function createNamespaces(interfaces: InterfaceReader, sandboxes: SandboxLocator): Namespaces {
@@ -30,13 +32,23 @@ export function createNamespaces(interfaces: InterfaceReader, sandboxes: Sandbox
     }
   }
 
+  async function find(sandbox: Sandbox, signal: AbortSignal): Promise<LiveNamespace | undefined> {
+    const found = await look(sandbox.netnsPath, sandbox, signal);
+    if (found) return found;
+    // The namespace of a process that ended may live on under a name.
+    const elsewhere = (await sandboxes.list(signal)).find(({ netns }) => isSameNetns(netns, sandbox.netns));
+    return elsewhere && (await look(elsewhere.netnsPath, sandbox, signal));
+  }
+
   return {
-    async find(sandbox, signal) {
-      const found = await look(sandbox.netnsPath, sandbox, signal);
-      if (found) return found;
-      // The namespace of a process that ended may live on under a name.
-      const elsewhere = (await sandboxes.list(signal)).find(({ netns }) => isSameNetns(netns, sandbox.netns));
-      return elsewhere && (await look(elsewhere.netnsPath, sandbox, signal));
+    find,
+    async isGone(sandbox, signal) {
+      try {
+        if (isSameNetns(await interfaces.identify(sandbox.netnsPath, signal), sandbox.netns)) return false;
+      } catch (error) {
+        if (!isGone(error)) throw error;
+      }
+      return (await find(sandbox, signal)) === undefined;
     },
   };
 }

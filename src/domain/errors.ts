@@ -123,6 +123,12 @@ export const reasons = {
       "The pod has no running sandbox at the moment, or its namespace changed while it was being worked on.",
     cure: "Wait until the pod runs; a reconciler tries again by itself.",
   },
+  POD_ENDING: {
+    kind: "not-ready",
+    transient: false,
+    cause: "The pod is being deleted: what it has stays to its end, and nothing new is plugged into it.",
+    cure: "Plug into its successor.",
+  },
   ATTACHMENT_NOT_FOUND: {
     kind: "not-found",
     transient: false,

@@ -59,6 +59,7 @@ export async function createWorld(changes: Partial<EngineOptions> = {}) {
       maxConcurrent: 4,
       timeoutMs: 60_000,
       ifNaming: "npwg",
+      isBeingDeleted: () => false,
       clock,
       log: silentLogger,
       ...changes,

@@ -1,0 +1,77 @@
+import { expect, test } from "vitest";
+import { PodplugError } from "../../src/domain/errors.ts";
+import { neverAborted } from "../../src/domain/signals.ts";
+import { createWorld } from "./world.ts";
+
+const web = { namespace: "demo", name: "web" };
+const target = { kind: "pod", pod: web } as const;
+const blue = { name: "blue" };
+
+async function worldWithPod() {
+  const world = await createWorld();
+  const sandbox = await world.sandboxes.addPod(web);
+  const { interface: plugged } = await world.as("tester").attach({ target, network: blue }, neverAborted);
+  return { world, sandbox, plugged };
+}
+
+test("a pod that goes gives its addresses back, without anybody asking", async () => {
+  const { world } = await worldWithPod();
+  world.sandboxes.removePod(web);
+  await world.engine.sweep();
+  expect(await world.states()).toEqual([]);
+  expect(world.executor.leases()).toEqual([]);
+});
+
+test("a pod that lives keeps what it has", async () => {
+  const { world, plugged } = await worldWithPod();
+  await world.engine.sweep();
+  expect(await world.as("tester").list({ target }, neverAborted)).toContainEqual(plugged);
+  expect(world.executor.runs).toEqual(["ADD net1"]);
+});
+
+test("a replaced sandbox's attachments go, those of its successor stay", async () => {
+  const { world } = await worldWithPod();
+  await world.sandboxes.replaceSandbox(web);
+  await world.as("tester").attach({ target, network: { ...blue, interface: "net7" } }, neverAborted);
+  await world.engine.sweep();
+  expect(await world.states()).toEqual(["net7 attached"]);
+  expect(world.executor.leases()).toHaveLength(1);
+});
+
+test("one whose DEL fails is tried again, and keeps no other", async () => {
+  const { world } = await worldWithPod();
+  const db = { namespace: "demo", name: "db" };
+  await world.sandboxes.addPod(db);
+  await world.as("tester").attach({ target: { kind: "pod", pod: db }, network: blue }, neverAborted);
+  world.sandboxes.removePod(web);
+  world.sandboxes.removePod(db);
+  world.executor.failOn("del", new PodplugError("PLUGIN_FAILED", "no"));
+  await world.engine.sweep();
+  expect(await world.states()).toEqual(["net1 detaching", "net1 detaching"]);
+  world.executor.failOn("del", undefined);
+  world.clock.fireAll();
+  await world.engine.drain();
+  expect(world.executor.leases()).toEqual([]);
+});
+
+test("while the runtime is away nothing is taken for gone", async () => {
+  const { world, sandbox } = await worldWithPod();
+  world.interfaces.removePath(sandbox.netnsPath);
+  world.sandboxes.failWith(new PodplugError("UNREACHABLE", "the runtime is away"));
+  await world.engine.sweep();
+  expect(await world.states()).toEqual(["net1 attached"]);
+});
+
+test("nothing new is plugged into a pod that is being deleted, and what it has stays", async () => {
+  let ending = false;
+  const world = await createWorld({ isBeingDeleted: () => ending });
+  await world.sandboxes.addPod(web);
+  await world.as("tester").attach({ target, network: blue }, neverAborted);
+  ending = true;
+  const request = { target, network: { ...blue, interface: "net9" } };
+  await expect(world.as("tester").attach(request, neverAborted)).rejects.toMatchObject({
+    reason: "POD_ENDING",
+  });
+  await world.engine.sweep();
+  expect(await world.states()).toEqual(["net1 attached"]);
+});

@@ -14,8 +14,19 @@ export interface AgentProcess extends AsyncDisposable {
   openFiles(): Promise<number>;
 }
 
+/** An agent in a process that has loaded everything and done nothing yet. */
+export interface PreparedAgent extends AsyncDisposable {
+  /** Resolves once its recovery is complete. Whoever starts it ends it. */
+  start(): Promise<AgentProcess>;
+}
+
 /** Resolves once its recovery is complete. */
 export async function startAgentProcess(configFile: string): Promise<AgentProcess> {
+  return await prepareAgentProcess(configFile).start();
+}
+
+/** Loading takes longer than all the rest of a start: meanwhile another agent may still run. */
+export function prepareAgentProcess(configFile: string): PreparedAgent {
   const child = fork(join(import.meta.dirname, "killable-agent.ts"), [configFile], {
     stdio: ["ignore", "ignore", "inherit", "ipc"],
     env: {
@@ -25,20 +36,32 @@ export async function startAgentProcess(configFile: string): Promise<AgentProces
     execArgv: ["--disable-warning=ExperimentalWarning"],
   });
   const ended = once(child, "exit").then(([, signal]) => signal as NodeJS.Signals | null);
-  await answer(child, "ready", ended);
-  const pid = child.pid ?? 0;
+  const loaded = answer(child, "loaded", ended);
+  // Whoever starts it hears of it; one that is disposed of before ends without having loaded.
+  loaded.catch(() => {});
+  async function end(): Promise<void> {
+    child.kill("SIGKILL");
+    await ended;
+  }
+
   return {
-    pid,
-    ended,
-    async arm(point) {
-      child.send(point);
-      await answer(child, "armed", ended);
+    async start() {
+      await loaded;
+      child.send("start");
+      await answer(child, "ready", ended);
+      const pid = child.pid ?? 0;
+      return {
+        pid,
+        ended,
+        async arm(point) {
+          child.send(point);
+          await answer(child, "armed", ended);
+        },
+        openFiles: async () => (await readdir(`/proc/${pid}/fd`)).length,
+        [Symbol.asyncDispose]: end,
+      };
     },
-    openFiles: async () => (await readdir(`/proc/${pid}/fd`)).length,
-    async [Symbol.asyncDispose]() {
-      child.kill("SIGKILL");
-      await ended;
-    },
+    [Symbol.asyncDispose]: end,
   };
 }
 

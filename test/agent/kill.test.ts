@@ -1,13 +1,12 @@
-import { readdir } from "node:fs/promises";
-import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { createNodeClient } from "../../src/client/node-client.ts";
 import { findMarkedProcesses } from "../../src/cni/processes.ts";
 import { neverAborted } from "../../src/domain/signals.ts";
-import { fails, makePluginDirectory, prints } from "../fixtures/plugins/plugin-directory.ts";
+import { makePluginDirectory } from "../fixtures/plugins/plugin-directory.ts";
+import { eventually } from "../server/eventually.ts";
 import { type IpLink, makeNetns, type TestNetns } from "../support/netns.ts";
 import { makeNode, type TestNode } from "../support/node.ts";
-import { type AgentProcess, startAgentProcess } from "./agent-process.ts";
+import { type AgentProcess, type PreparedAgent, prepareAgentProcess } from "./agent-process.ts";
 import { type KillPoint, nameOf } from "./kill-points.ts";
 
 /*
@@ -30,6 +29,8 @@ interface World {
   readonly netns: TestNetns;
   readonly idleFiles: number;
   agent: AgentProcess;
+  /** Takes the place of `agent` when that was killed. */
+  next: PreparedAgent;
 }
 
 const target = ({ netns }: World) => ({ kind: "netns", netns: netns.path }) as const;
@@ -45,10 +46,10 @@ interface Scenario {
   change(world: World): Promise<unknown>;
 }
 
-/** The network's plugins are `slow`, a twentieth of a second or for ever, and bridge. */
+/** The networks' plugins are bridge and `slow`, which takes for ever when the agent is killed meanwhile. */
 const scenarios: readonly Scenario[] = [
   {
-    what: "attach",
+    what: "an attach",
     files: 2,
     plugins: 2,
     unlinks: 0,
@@ -56,7 +57,7 @@ const scenarios: readonly Scenario[] = [
     change: (world) => attach(world, "slow-blue"),
   },
   {
-    what: "attach that fails",
+    what: "an attach that fails",
     files: 1,
     plugins: 5,
     unlinks: 1,
@@ -64,7 +65,7 @@ const scenarios: readonly Scenario[] = [
     change: (world) => attach(world, "broken"),
   },
   {
-    what: "detach",
+    what: "a detach",
     files: 1,
     plugins: 2,
     unlinks: 1,
@@ -75,7 +76,7 @@ const scenarios: readonly Scenario[] = [
       ),
   },
   {
-    what: "replace",
+    what: "a replacement",
     files: 2,
     plugins: 4,
     unlinks: 0,
@@ -85,35 +86,46 @@ const scenarios: readonly Scenario[] = [
 ];
 
 test.each(scenarios)(
-  "a kill at any instant of an $what leaves all or nothing",
+  "a kill at any instant of $what leaves all or nothing",
   { timeout: 600_000 },
   async (scenario) => {
     await using plugins = await makePluginDirectory();
     await using node = await makeNode({ binDirs: [plugins.path] });
-    await plugins.add("slow", {
-      ADD: [takesItsTime, prints({ cniVersion: "1.0.0" })],
-      DEL: [takesItsTime],
-    });
-    await plugins.add("broken", { ADD: [fails(100, "no")] });
+    await plugins.addProgram("slow", slowPlugin);
+    await plugins.addProgram("broken", brokenPlugin);
     const slow = { type: "slow" };
     await node.defineNetwork("slow-blue", [slow, node.bridgePlugin()]);
     await node.defineNetwork("slow-green", [slow, node.bridgePlugin({ mtu: 1400 })]);
     await node.defineNetwork("broken", [slow, node.bridgePlugin(), { type: "broken" }]);
     await using netns = await makeNetns("kill");
-    const agent = await startAgentProcess(node.configFile);
-    const world: World = { node, netns, agent, idleFiles: await settledFiles(agent) };
+    const agent = await prepareAgentProcess(node.configFile).start();
+    const world: World = {
+      node,
+      netns,
+      agent,
+      next: prepareAgentProcess(node.configFile),
+      idleFiles: await fewestFiles(agent),
+    };
     try {
       for (let round = 0; round < rounds; round += 1) {
         for (const point of pointsOf(scenario, round)) await killAt(world, scenario, point);
       }
     } finally {
       await world.agent[Symbol.asyncDispose]();
+      await world.next[Symbol.asyncDispose]();
     }
   },
 );
 
-/** As long as it takes for the agent to be killed and started again, when the kill is to come meanwhile. */
-const takesItsTime = `if [ -n "$PODPLUG_TEST_LINGER" ]; then sleep 1000; else sleep 0.05; fi`;
+const slowPlugin = `#!/bin/sh
+[ -z "$PODPLUG_TEST_LINGER" ] || sleep 1000
+[ "$CNI_COMMAND" != ADD ] || echo '{ "cniVersion": "1.0.0" }'
+`;
+const brokenPlugin = `#!/bin/sh
+[ "$CNI_COMMAND" = ADD ] || exit 0
+echo '{ "cniVersion": "1.0.0", "code": 100, "msg": "no" }'
+exit 1
+`;
 
 function pointsOf({ files, plugins, unlinks }: Scenario, round: number): readonly KillPoint[] {
   const points: KillPoint[] = [];
@@ -144,10 +156,14 @@ async function killAt(world: World, scenario: Scenario, point: KillPoint): Promi
   expect(await changing, where).toBe("failed");
   kills.set(where, (kills.get(where) ?? 0) + 1);
 
-  world.agent = await startAgentProcess(world.node.configFile);
+  world.agent = await world.next.start();
+  world.next = prepareAgentProcess(world.node.configFile);
   const left = await census(world);
   expect(left, where).toEqual(left.link ? whole : gone);
-  expect(await settledFiles(world.agent), where).toBeLessThanOrEqual(world.idleFiles);
+  await eventually(
+    async () => (await world.agent.openFiles()) <= world.idleFiles,
+    `${where}: it holds no more than ${world.idleFiles} descriptors`,
+  );
 
   await withClient(world, (client) =>
     client.detach({ target: target(world), which: { by: "interface", interface: "net1" } }, neverAborted),
@@ -167,15 +183,9 @@ async function census(world: World) {
     leases: (await node.leases()).length,
     journal: (await node.journalFiles()).length,
     listed: views.map((view) => `${view.name} ${view.state}`),
-    hostEnds: await hostEnds(node.bridge),
-    processes: (await findMarkedProcesses("")).length,
+    hostEnds: (await node.hostEnds()).length,
+    processes: (await findMarkedProcesses(await node.markerPrefix())).length,
   };
-}
-
-/** The ports of the bridge; none while there is no bridge yet. */
-async function hostEnds(bridge: string): Promise<number> {
-  const links = await readdir("/sys/class/net");
-  return links.includes(bridge) ? (await readdir(join("/sys/class/net", bridge, "brif"))).length : 0;
 }
 
 async function attach(world: World, network: string, replace = false): Promise<unknown> {
@@ -191,12 +201,12 @@ async function withClient<T>(
   return await work(client);
 }
 
-/** How many descriptors the agent holds once its connections are closed. */
-async function settledFiles(agent: AgentProcess): Promise<number> {
-  let least = await agent.openFiles();
-  for (let tries = 0; tries < 20; tries += 1) {
+/** How many descriptors the agent holds when nobody is connected. */
+async function fewestFiles(agent: AgentProcess): Promise<number> {
+  let fewest = await agent.openFiles();
+  for (let looks = 0; looks < 20; looks += 1) {
     await new Promise((resolve) => setTimeout(resolve, 5));
-    least = Math.min(least, await agent.openFiles());
+    fewest = Math.min(fewest, await agent.openFiles());
   }
-  return least;
+  return fewest;
 }

@@ -1,6 +1,11 @@
 import { mkdir, readFile, stat } from "node:fs/promises";
 import { availableParallelism, hostname } from "node:os";
+import { dirname } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
+import type { ConnectOptions, Kubernetes } from "./agent/kubernetes.ts";
+import { createCatalog, needsDefinitions } from "./agent/networks.ts";
+import { createLocator } from "./agent/runtime.ts";
+import { sweepOften } from "./agent/sweeping.ts";
 import { createEngine, type EndLeftovers } from "./attachments/engine.ts";
 import { createFileJournal } from "./attachments/file-journal.ts";
 import { createFileSteps, type FileSteps } from "./attachments/file-steps.ts";
@@ -18,19 +23,21 @@ import { parseConfig, refuseUnbuilt } from "./config.ts";
 import { systemClock } from "./domain/clock.ts";
 import { asPodplugError, kinds, messageOf, PodplugError, systemCodeOf } from "./domain/errors.ts";
 import type { Logger } from "./domain/log.ts";
+import { podKeyOf } from "./domain/pod.ts";
 import { neverAborted } from "./domain/signals.ts";
+import type { PodRef } from "./domain/target.ts";
 import { createDirectExecutor } from "./executor/direct.ts";
 import { createNetlinkInterfaceReader } from "./interfaces/netlink.ts";
+import type { PodFeed } from "./kube/contract.ts";
 import { createLog } from "./log.ts";
-import { createCatalogs } from "./networks/catalogs.ts";
-import { createDirectoryCatalog } from "./networks/directory.ts";
-import { createInlineCatalog } from "./networks/inline.ts";
-import { createNetnsLocator } from "./sandbox/netns-files.ts";
 import { type Server, startServer } from "./server/server.ts";
 import { lockStateDir } from "./state-lock.ts";
 
 /** How long unary calls get to finish after SIGTERM, before their connections are cut. */
 const drainMs = 60_000;
+
+/** The watcher's name among the API's callers. */
+const controllerCaller = { name: "controller", reconciler: true } as const;
 
 /** The outermost parts, where a test can stop or fail the agent at a chosen point. */
 export interface AgentParts {
@@ -70,6 +77,11 @@ export async function startAgent({
   });
 
   const interfaces = cleanup.use(await createNetlinkInterfaceReader());
+  const sandboxes = await createLocator(config, interfaces, log);
+  cleanup.defer(() => sandboxes[Symbol.dispose]?.());
+  const nodeName = config.nodeName || env["NODE_NAME"] || hostname();
+  const kubernetes = await connect({ config, env, nodeName, log });
+  if (kubernetes) cleanup.use(kubernetes);
   const cni = createCni({
     binDirs: config.cni.binDirs,
     env: { PATH: env["PATH"] ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
@@ -77,29 +89,17 @@ export async function startAgent({
     log,
   });
   const engine = createEngine({
-    nodeName: config.nodeName || env["NODE_NAME"] || hostname(),
+    nodeName,
     version: packageJson.version,
     journal: await createFileJournal({ stateDir, steps, log }),
-    sandboxes: createNetnsLocator({ interfaces }),
-    networks: createCatalogs([
-      ...config.networks.flatMap((source) =>
-        typeof source === "string"
-          ? []
-          : [
-              {
-                source: "directory" as const,
-                catalog: createDirectoryCatalog({ directory: source.directory, clock: systemClock, log }),
-              },
-            ],
-      ),
-      { source: "inline", catalog: createInlineCatalog() },
-    ]),
+    sandboxes,
+    networks: createCatalog(config, kubernetes?.definitions, log),
     executor: createDirectExecutor({ cni }),
     interfaces,
     maxConcurrent: config.cni.maxConcurrent || Math.min(Math.max(2 * availableParallelism(), 4), 16),
     timeoutMs: Math.ceil(config.cni.timeoutSeconds * 1000),
     ifNaming: config.ifNaming,
-    isBeingDeleted: () => false,
+    isBeingDeleted: (pod) => isBeingDeleted(pod, kubernetes?.pods),
     clock: systemClock,
     log,
   });
@@ -120,13 +120,20 @@ export async function startAgent({
     version: packageJson.version,
   });
   server.setServing(true);
+  const stopped = new AbortController();
+  const following = [
+    sweepOften(engine, kubernetes?.pods, stopped.signal),
+    config.controller.enabled && kubernetes?.control(engine.forCaller(controllerCaller), stopped.signal),
+  ];
   const held = cleanup.move();
   return {
     addresses: server.addresses,
     recovered: settled.then(() => collectGarbage()),
     async stop() {
       await using _ = held;
-      await Promise.all([server.close(drainMs), engine.drain()]);
+      stopped.abort();
+      await Promise.all([server.close(drainMs), ...following]);
+      await engine.drain();
     },
   };
 
@@ -139,10 +146,25 @@ export async function startAgent({
   }
 }
 
+/** The API server, for those who need it; its package is the largest of all and is loaded for them only. */
+async function connect(options: ConnectOptions): Promise<Kubernetes | undefined> {
+  const { config } = options;
+  if (!config.controller.enabled && !needsDefinitions(config)) return undefined;
+  const { connectKubernetes } = await import("./agent/kubernetes.ts");
+  return await connectKubernetes(options);
+}
+
+function isBeingDeleted({ namespace, name, uid }: PodRef, pods: PodFeed | undefined): boolean {
+  const pod = pods?.get(podKeyOf({ namespace, name }));
+  return (
+    pod?.deletionTimestamp !== undefined && (uid === undefined || [pod.uid, pod.runtimeUid].includes(uid))
+  );
+}
+
 /** Makes the directory and holds it; its identity names this agent among others, across restarts. */
 async function claimStateDir(stateDir: string, cleanup: AsyncDisposableStack): Promise<string> {
   try {
-    await mkdir(stateDir, { recursive: true, mode: 0o700 });
+    await makeDirectory(stateDir);
     cleanup.use(await lockStateDir(stateDir));
     const { dev, ino } = await stat(stateDir, { bigint: true });
     return `${dev}-${ino}`;
@@ -157,6 +179,26 @@ async function claimStateDir(stateDir: string, cleanup: AsyncDisposableStack): P
       cause: error,
     });
   }
+}
+
+/** With the ones above it. Node's own way never ends where a file system refuses new directories, as /proc does. */
+async function makeDirectory(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: 0o700 });
+  } catch (error) {
+    const code = systemCodeOf(error);
+    if (code === "EEXIST") return;
+    if (code !== "ENOENT" || (await isThere(dirname(path)))) throw error;
+    await makeDirectory(dirname(path));
+    await mkdir(path, { mode: 0o700 });
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return await stat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /**

@@ -222,14 +222,7 @@ export function refuseUnbuilt(config: Config): void {
   const expect = (built: boolean, key: string, instead: string): void => {
     if (!built) faults.push(`${key}: not in this version; ${instead}`);
   };
-  expect(config.runtime === "netns", `runtime ${config.runtime}`, "set it to netns");
-  expect(
-    config.networks.every((source) => typeof source !== "string"),
-    "networks: netAttachDef and kaloom",
-    "use { directory: /etc/podplug/networks.d }",
-  );
   expect(config.executor === "direct", `executor ${config.executor}`, "set it to direct");
-  expect(!config.controller.enabled, "controller.enabled", "set it to false");
   const { certFile, keyFile, clientCAFile } = config.api.tls;
   expect(
     !certFile && !keyFile && !clientCAFile,
@@ -243,7 +236,6 @@ export function refuseUnbuilt(config: Config): void {
     "api.auth.authorization static and api.auth.rules",
     "leave them out; the socket's mode says who may connect",
   );
-  expect(!config.namespaceIsolation, "namespaceIsolation", "set it to false");
   expect(config.hostRoot === "", "hostRoot", "leave it empty");
   expect(config.otlp.endpoint === "", "otlp.endpoint", "leave it empty");
   expect(config.contiv.intentFile === "", "contiv.intentFile", "leave it empty");

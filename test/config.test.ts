@@ -32,7 +32,6 @@ test("what would restrict callers or networks is refused while it does nothing",
   const served = "runtime: netns\nnetworks: [{ directory: /n }]\ncontroller: { enabled: false }\n";
   refuseUnbuilt(parseConfig(served, "podplug.yaml"));
   for (const text of [
-    "namespaceIsolation: true",
     "api: { auth: { authorization: static } }",
     "api: { auth: { rules: [{ users: [a] }] } }",
   ]) {

@@ -13,7 +13,7 @@ const names = rooms.map(({ name }) => name);
 function roomOf(path: string): string {
   const [top = "", room = ""] = path.split("/");
   if (top === "gen") return "gen";
-  return room.endsWith(".ts") ? "root" : room;
+  return room.endsWith(".ts") || room === "agent" ? "root" : room;
 }
 
 function whyOf(room: string): string {

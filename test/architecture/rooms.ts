@@ -13,7 +13,7 @@ export const rooms: readonly Room[] = [
   {
     name: "root",
     open: [],
-    why: "src/main.ts, agent.ts, config.ts, log.ts and metrics.ts put the rooms together: a room that imported them could not be used or tested without all others",
+    why: "src/main.ts, agent.ts with agent/, config.ts, log.ts and metrics.ts put the rooms together: a room that imported them could not be used or tested without all others",
   },
   {
     name: "controller",

@@ -1,0 +1,91 @@
+import type { Config } from "../config.ts";
+import { kaloomAnnotation } from "../controller/annotations/kaloom.ts";
+import { npwgAnnotation } from "../controller/annotations/npwg.ts";
+import { runController } from "../controller/controller.ts";
+import { systemClock } from "../domain/clock.ts";
+import { PodplugError } from "../domain/errors.ts";
+import type { Logger } from "../domain/log.ts";
+import type { NodeApi } from "../domain/node-api.ts";
+import { createKubeAccess, type KubeLocation } from "../kube/access.ts";
+import { createApiClient } from "../kube/api-client.ts";
+import { type DefinitionReader, networkStatusAnnotation, type PodFeed } from "../kube/contract.ts";
+import { createDefinitionReader } from "../kube/definition-reader.ts";
+import { createEventRecorder } from "../kube/event-recorder.ts";
+import { startPodFeed } from "../kube/pod-feed.ts";
+import { createPodStatusWriter } from "../kube/status-writer.ts";
+import { defaultNetworkName } from "./networks.ts";
+
+/** How many pods are worked on at once; those whose plugins hang count too. */
+const maxPodsAtOnce = 256;
+
+/** What of the cluster the agent uses. */
+export interface Kubernetes extends AsyncDisposable {
+  readonly definitions: DefinitionReader;
+  /** This node's pods. */
+  readonly pods: PodFeed;
+  /** Plugs what annotations ask for, by the API as any other client; ends when `stopped` aborts. */
+  control(api: NodeApi, stopped: AbortSignal): Promise<void>;
+}
+
+export interface ConnectOptions {
+  readonly config: Config;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly nodeName: string;
+  readonly log: Logger;
+}
+
+/** INVALID_CONFIGURATION when there is no way to an API server; one that is away is waited for. */
+export async function connectKubernetes({ config, env, nodeName, log }: ConnectOptions): Promise<Kubernetes> {
+  const annotations = config.controller.annotations.map((which) =>
+    which === "npwg" ? npwgAnnotation : kaloomAnnotation,
+  );
+  const access = await createKubeAccess(locationOf(config, env));
+  const client = createApiClient({ access, clock: systemClock });
+  const shared = { client, nodeName, clock: systemClock, log };
+  const kept = [networkStatusAnnotation, ...annotations.map(({ annotation }) => annotation)];
+  const pods = startPodFeed({ ...shared, annotations: kept });
+  const events = createEventRecorder(shared);
+
+  return {
+    definitions: createDefinitionReader({ client }),
+    pods,
+    control: async (api, stopped) => {
+      await runController(
+        {
+          api,
+          pods,
+          status: createPodStatusWriter({ client }),
+          events,
+          annotations,
+          defaultNetworkName: await defaultNetworkName(config, log),
+          ifNaming: config.ifNaming,
+          heals: config.healing.enabled,
+          resyncMs: config.healing.intervalSeconds * 1000,
+          maxConcurrent: maxPodsAtOnce,
+          // A replacement runs DEL, ADD and perhaps DEL again.
+          timeoutMs: config.cni.timeoutSeconds * 3000 + 10_000,
+          clock: systemClock,
+          random: Math.random,
+          log,
+        },
+        stopped,
+      );
+    },
+    async [Symbol.asyncDispose]() {
+      await pods[Symbol.asyncDispose]();
+      await events[Symbol.asyncDispose]();
+      access[Symbol.dispose]();
+    },
+  };
+}
+
+function locationOf({ controller }: Config, env: Readonly<Record<string, string | undefined>>): KubeLocation {
+  if (controller.kubeconfig) return { kind: "kubeconfig", path: controller.kubeconfig };
+  const host = env["KUBERNETES_SERVICE_HOST"];
+  const port = env["KUBERNETES_SERVICE_PORT"];
+  if (host && port) return { kind: "in-cluster", host, port };
+  throw new PodplugError(
+    "INVALID_CONFIGURATION",
+    "there is no way to an API server: set controller.kubeconfig, or run as a pod with a service account; without a cluster, set controller.enabled to false and networks to a directory",
+  );
+}

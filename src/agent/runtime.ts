@@ -1,0 +1,41 @@
+import type { Config } from "../config.ts";
+import { systemClock } from "../domain/clock.ts";
+import type { Logger } from "../domain/log.ts";
+import type { InterfaceReader } from "../interfaces/contract.ts";
+import type { SandboxLocator } from "../sandbox/contract.ts";
+import { createNetnsLocator } from "../sandbox/netns-files.ts";
+
+/** The locator of the configured runtime; only that one's packages are loaded. */
+export async function createLocator(
+  config: Config,
+  interfaces: InterfaceReader,
+  log: Logger,
+): Promise<SandboxLocator & Partial<Disposable>> {
+  const options = { interfaces, clock: systemClock, log };
+  const { criSocketPath, dockerSocketPath } = config;
+  switch (config.runtime) {
+    case "netns":
+      return createNetnsLocator({ interfaces });
+    case "docker": {
+      const { createDockerLocator } = await import("../sandbox/docker.ts");
+      return createDockerLocator({ ...options, socketPath: dockerSocketPath });
+    }
+    case "cri": {
+      if (criSocketPath === "") break;
+      const { createCriLocator } = await import("../sandbox/cri.ts");
+      return createCriLocator({ ...options, socketPath: socketPathOf(criSocketPath) });
+    }
+    case "auto":
+  }
+  const { createAutoLocator } = await import("../sandbox/auto.ts");
+  return createAutoLocator({
+    ...options,
+    criSocketPaths: criSocketPath === "" ? undefined : [socketPathOf(criSocketPath)],
+    dockerSocketPath: config.runtime === "auto" ? dockerSocketPath : undefined,
+  });
+}
+
+/** Kubelet and crictl name the socket as a URL. */
+function socketPathOf(text: string): string {
+  return text.replace(/^unix:\/\//, "");
+}

@@ -1,0 +1,40 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Engine } from "../attachments/engine.ts";
+import type { PodFeed } from "../kube/contract.ts";
+
+/** How often it is looked whether namespaces are gone: a tenth of a millisecond for each that has attachments. */
+const intervalMs = 10_000;
+
+/** How long after a pod's last sign its namespace is looked for; the runtime takes it down about then. */
+const afterPodMs = 500;
+
+/** Has the engine detach what ended with its sandbox: soon after a pod is gone, and every few seconds in any case. */
+export async function sweepOften(
+  engine: Engine,
+  pods: PodFeed | undefined,
+  stopped: AbortSignal,
+): Promise<void> {
+  await Promise.all([sweepAtIntervals(), pods && sweepAfterPods(pods)]);
+
+  async function sweepAtIntervals(): Promise<void> {
+    while (await passed(intervalMs)) await engine.sweep();
+  }
+
+  async function sweepAfterPods(feed: PodFeed): Promise<void> {
+    for await (const event of feed.watch(stopped)) {
+      if (event.kind !== "changed" || feed.get(event.key)) continue;
+      if (await passed(afterPodMs)) await engine.sweep();
+    }
+  }
+
+  /** False once the agent stops. */
+  async function passed(delayMs: number): Promise<boolean> {
+    try {
+      await sleep(delayMs, undefined, { signal: stopped, ref: false });
+      return true;
+    } catch (error) {
+      if (stopped.aborted) return false;
+      throw error;
+    }
+  }
+}

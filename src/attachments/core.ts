@@ -43,6 +43,8 @@ export interface EngineCore extends EngineOptions {
   readonly applier: Applier;
   /** Cleans up after a record whose DEL failed, or did not come to run. Its lane must be held. */
   readonly cleanUp: (record: AttachmentRecord) => Promise<void>;
+  /** Whether the engine drains: what begins now would outlive its parts. */
+  readonly isStopping: () => boolean;
   /** Throws AGENT_STOPPING once the engine drains. */
   readonly refuseWhenStopping: () => void;
 }

@@ -79,6 +79,7 @@ export function createEngine(options: EngineOptions): Engine {
     namespaces,
     applier,
     cleanUp,
+    isStopping: () => stopping,
     refuseWhenStopping,
   };
   const attach = createAttach(core);
@@ -172,9 +173,7 @@ export function createEngine(options: EngineOptions): Engine {
     }),
     recover,
     collectGarbage,
-    sweep: async () => {
-      if (!stopping) await sweep();
-    },
+    sweep,
     drain,
   };
 }

@@ -18,6 +18,7 @@ export function createSweep(core: EngineCore): () => Promise<void> {
     const sandboxes = new Map<string, Sandbox>();
     for (const { state, sandbox } of book.all()) if (state === "attached") sandboxes.set(sandbox.id, sandbox);
     for (const sandbox of sandboxes.values()) {
+      if (core.isStopping()) return;
       try {
         if (!(await namespaces.isGone(sandbox, neverAborted))) continue;
         await lanes.run(sandbox.id, () => detachAll(sandbox), neverAborted);
@@ -32,7 +33,7 @@ export function createSweep(core: EngineCore): () => Promise<void> {
 
   async function detachAll(sandbox: Sandbox): Promise<void> {
     for (const record of book.ofSandbox(sandbox.id)) {
-      if (record.state !== "attached") continue;
+      if (record.state !== "attached" || core.isStopping()) continue;
       // One that fails is tried again by itself, and must not keep the others.
       await applier.detach(record).then(
         () => {

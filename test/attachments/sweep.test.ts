@@ -54,6 +54,25 @@ test("one whose DEL fails is tried again, and keeps no other", async () => {
   expect(world.executor.leases()).toEqual([]);
 });
 
+test("a sweep that an agent's stop overtakes begins no other DEL", async () => {
+  const { world } = await worldWithPod();
+  const another = { target, network: { ...blue, interface: "net9" } };
+  await world.as("tester").attach(another, neverAborted);
+  world.sandboxes.removePod(web);
+  const held = Promise.withResolvers<void>();
+  const { identify } = world.interfaces;
+  world.interfaces.identify = async (...asked) => {
+    await held.promise;
+    return await identify(...asked);
+  };
+  const sweeping = world.engine.sweep();
+  await world.engine.drain();
+  held.resolve();
+  await sweeping;
+  expect(world.executor.runs).toEqual(["ADD net1", "ADD net9"]);
+  expect(await world.states()).toEqual(["net1 attached", "net9 attached"]);
+});
+
 test("while the runtime is away nothing is taken for gone", async () => {
   const { world, sandbox } = await worldWithPod();
   world.interfaces.removePath(sandbox.netnsPath);

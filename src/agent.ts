@@ -122,8 +122,10 @@ export async function startAgent({
   server.setServing(true);
   const stopped = new AbortController();
   const following = [
-    sweepOften(engine, kubernetes?.pods, stopped.signal),
-    config.controller.enabled && kubernetes?.control(engine.forCaller(controllerCaller), stopped.signal),
+    heard("looking after ended pods", sweepOften(engine, kubernetes?.pods, stopped.signal)),
+    config.controller.enabled &&
+      kubernetes &&
+      heard("the controller", kubernetes.control(engine.forCaller(controllerCaller), stopped.signal)),
   ];
   const held = cleanup.move();
   return {
@@ -132,10 +134,19 @@ export async function startAgent({
     async stop() {
       await using _ = held;
       stopped.abort();
-      await Promise.all([server.close(drainMs), ...following]);
-      await engine.drain();
+      // Together: what is queued must not begin while the others end.
+      await Promise.all([server.close(drainMs), engine.drain(), ...following]);
     },
   };
+
+  /** Neither of them ends before it is told to, unless podplug itself is at fault. */
+  async function heard(what: string, follower: Promise<void>): Promise<void> {
+    try {
+      await follower;
+    } catch (error) {
+      log.error({ what, err: error }, "a part of the agent ended");
+    }
+  }
 
   async function collectGarbage(): Promise<void> {
     try {

@@ -28,7 +28,8 @@ type ClearPlan = Exclude<Plan, { step: "clean" }>;
 
 /** The engine's AttachNetwork: find the sandbox, and in its lane plan, prepare, apply. */
 export function createAttach(core: EngineCore) {
-  const { networks, executor, interfaces, sandboxes, book, lanes, gate, feed, applier, log } = core;
+  const { networks, executor, interfaces, sandboxes, namespaces, book, lanes, gate, feed, applier, log } =
+    core;
 
   return async (caller: Caller, request: AttachRequest, signal: AbortSignal): Promise<AttachAnswer> => {
     const owner = request.owner || caller.name;
@@ -107,6 +108,7 @@ export function createAttach(core: EngineCore) {
     const pending = `an earlier attachment of ${plan.record.ifName} is still to be cleaned up`;
     if (validateOnly) throw new PodplugError("CLEANUP_PENDING", pending);
     try {
+      book.note(await namespaces.reach(plan.record, sandbox, signal));
       await core.cleanUp(plan.record);
     } catch (error) {
       throw new PodplugError("CLEANUP_PENDING", `${pending}: ${failureOf(error).message}`, { cause: error });

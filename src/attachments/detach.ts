@@ -4,6 +4,7 @@ import { canonicalJson } from "../domain/json.ts";
 import type { AttachmentChoice, DetachAnswer, DetachRequest } from "../domain/node-api.ts";
 import type { Target } from "../domain/target.ts";
 import { describeTarget } from "../domain/target.ts";
+import type { Sandbox } from "../sandbox/contract.ts";
 import { factsOf } from "./apply.ts";
 import { chooseAttachment } from "./choose.ts";
 import type { EngineCore } from "./core.ts";
@@ -14,31 +15,32 @@ import { viewOfDetached } from "./view.ts";
 
 /** The engine's DetachNetwork: DEL from the record alone, whatever became of the target and the definition. */
 export function createDetach(core: EngineCore) {
-  const { interfaces, sandboxes, book, lanes, feed, applier, log } = core;
+  const { interfaces, sandboxes, namespaces, book, lanes, feed, applier, log } = core;
 
   return async (caller: Caller, request: DetachRequest, signal: AbortSignal): Promise<DetachAnswer> => {
-    const sandboxId = await sandboxIdOf(request, signal);
-    if (sandboxId === undefined) return { detached: false };
-    return await lanes.run(sandboxId, () => detachInLane(caller, request, sandboxId, signal), signal);
+    const sandbox = await sandboxOf(request, signal);
+    if (sandbox === undefined) return { detached: false };
+    return await lanes.run(sandbox.id, () => detachInLane(caller, request, sandbox, signal), signal);
   };
 
-  async function sandboxIdOf(
+  /** Where it is now, or as a record has it. */
+  async function sandboxOf(
     { target, which }: DetachRequest,
     signal: AbortSignal,
-  ): Promise<string | undefined> {
+  ): Promise<Sandbox | undefined> {
     if (!target) {
-      if (which.by === "id") return book.byId(which.attachmentId)?.sandbox.id;
+      if (which.by === "id") return book.byId(which.attachmentId)?.sandbox;
       throw new PodplugError(
         "INVALID_REQUEST",
         "a target is needed unless the attachment is named by its ID",
       );
     }
     try {
-      return (await sandboxes.locate(target, signal)).id;
+      return await sandboxes.locate(target, signal);
     } catch (error) {
       const recorded = isGone(error) && recordOf(target, which);
       if (!recorded) throw error;
-      return recorded.sandbox.id;
+      return recorded.sandbox;
     }
   }
 
@@ -54,11 +56,11 @@ export function createDetach(core: EngineCore) {
   async function detachInLane(
     caller: Caller,
     request: DetachRequest,
-    sandboxId: string,
+    sandbox: Sandbox,
     signal: AbortSignal,
   ): Promise<DetachAnswer> {
     core.refuseWhenStopping();
-    const records = book.ofSandbox(sandboxId);
+    const records = book.ofSandbox(sandbox.id);
     const record =
       chooseAttachment(request.which, records) ?? (await findByPresentName(request, records, signal));
     if (!record) return { detached: false };
@@ -68,8 +70,9 @@ export function createDetach(core: EngineCore) {
         `${record.ifName} (${record.network}) is owned by ${record.owner}`,
       );
     }
+    const reached = await namespaces.reach(record, sandbox, signal);
     signal.throwIfAborted();
-    await applier.detach(record);
+    await applier.detach(reached);
     const view = viewOfDetached(record);
     feed.publish({ kind: "detached", interface: view });
     log.info(factsOf(record), "detached");

@@ -10,7 +10,7 @@ import { drift, joinInterfaces } from "./view.ts";
 
 /** What the engine answers without changing anything: list, watch and check. */
 export function createLook(core: EngineCore) {
-  const { executor, interfaces, sandboxes, book, lanes, gate, feed } = core;
+  const { executor, interfaces, sandboxes, namespaces, book, lanes, gate, feed } = core;
 
   async function list({ target }: ListRequest, signal: AbortSignal): Promise<readonly PodInterface[]> {
     if (target) return await listOne(await sandboxes.locate(target, signal), signal);
@@ -92,7 +92,7 @@ export function createLook(core: EngineCore) {
       record,
     );
     if (failure) throw new PodplugError("CHECK_FAILED", failure.message);
-    const attachment = { ...cniOf(record), netnsPath: sandbox.netnsPath };
+    const attachment = cniOf(await namespaces.reach(record, sandbox, signal));
     await gate.shared(() => executor.check(attachment, result, AbortSignal.timeout(core.timeoutMs)));
   }
 

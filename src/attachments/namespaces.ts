@@ -2,6 +2,7 @@ import { PodplugError } from "../domain/errors.ts";
 import type { InterfaceReader, KernelInterface } from "../interfaces/contract.ts";
 import { isSameNetns } from "../interfaces/contract.ts";
 import type { Sandbox, SandboxLocator } from "../sandbox/contract.ts";
+import type { AttachmentRecord } from "./journal.ts";
 
 /** A sandbox's own namespace, as it was found. */
 export interface LiveNamespace {
@@ -15,6 +16,11 @@ export interface Namespaces {
   find(sandbox: Sandbox, signal: AbortSignal): Promise<LiveNamespace | undefined>;
   /** The same question, asked so that it costs little while the answer is no. */
   isGone(sandbox: Sandbox, signal: AbortSignal): Promise<boolean>;
+  /**
+   * The record, for work on a sandbox that was located just now. Its own path
+   * stays while it leads there, as CNI wants it to be the same for each verb.
+   */
+  reach(record: AttachmentRecord, located: Sandbox, signal: AbortSignal): Promise<AttachmentRecord>;
 }
 
 export function createNamespaces(interfaces: InterfaceReader, sandboxes: SandboxLocator): Namespaces {
@@ -49,6 +55,13 @@ export function createNamespaces(interfaces: InterfaceReader, sandboxes: Sandbox
         if (!isGone(error)) throw error;
       }
       return (await find(sandbox, signal)) === undefined;
+    },
+
+    async reach(record, located, signal) {
+      const { netnsPath } = record.sandbox;
+      if (netnsPath === located.netnsPath || (await look(netnsPath, located, signal))) return record;
+      // Of a process that ended, say, while others of the pod go on.
+      return { ...record, sandbox: { ...record.sandbox, netnsPath: located.netnsPath } };
     },
   };
 }

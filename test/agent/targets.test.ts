@@ -24,6 +24,12 @@ afterAll(async () => {
   await node[Symbol.asyncDispose]();
 });
 
+/** It looks after what is gone by itself, at intervals: a new one leaves a test ten seconds for what it does to that. */
+async function startAnew(): Promise<void> {
+  await here[Symbol.asyncDispose]();
+  here = await startAgentHere(node);
+}
+
 const at = (netns: string) => ({ kind: "netns", netns }) as const;
 const attach = (netns: string, name: string) =>
   here.client.attach({ target: at(netns), network: { name: "blue", interface: name } }, neverAborted);
@@ -72,6 +78,7 @@ test("a process without a named namespace is plugged and unplugged", async () =>
 });
 
 test("what was plugged into a process is detached by another path when the process has ended", async () => {
+  await startAnew();
   const process = await holdUnnamedNetns();
   const path = `/proc/${process.pid}/ns/net`;
   await using elsewhere = await bound(path, "outlives");
@@ -88,6 +95,7 @@ test("what was plugged into a process is detached by another path when the proce
 
 test("what was plugged into a namespace that is gone is detached by its path and by its ID", async () => {
   for (const which of ["path", "id"]) {
+    await startAnew();
     const netns = await makeNetns("target");
     const { interface: attached } = await attach(netns.path, "net1");
     await netns[Symbol.asyncDispose]();
@@ -112,6 +120,7 @@ test("what was plugged into a namespace that is gone is detached by its path and
 });
 
 test("another namespace under the path of one that is gone is another target", async () => {
+  await startAnew();
   const netns = await makeNetns("target");
   await attach(netns.path, "net1");
   await netns[Symbol.asyncDispose]();

@@ -111,6 +111,12 @@ const schema = z.strictObject({
     .default("")
     .describe("empty: the usual places of containerd, CRI-O and cri-dockerd in turn"),
   dockerSocketPath: absolutePath.default("/var/run/docker.sock").describe("Docker's socket"),
+  pluggableHandlers: z
+    .array(z.string().min(1))
+    .default([])
+    .describe(
+      "runtime handlers, such as kata-qemu, whose pods are plugged into although they hide the namespace from the pod; what is plugged there, the pod may not see",
+    ),
   networks: z
     .array(networkSource)
     .min(1)
@@ -185,11 +191,35 @@ export const configSchema = schema;
 export type Config = z.output<typeof schema>;
 
 /**
+ * The whole of a multus-dynamic-networks-controller file (its pkg/config): a
+ * file with other keys beside is podplug's own, which knows no criType.
+ */
+const peerKeys = new Set(["criSocketPath", "multusSocketPath", "criType"]);
+const peerSchema = z
+  .object({
+    criSocketPath: z.string().default(""),
+    multusSocketPath: z.string().default(""),
+    // Older versions ask for it. The socket answers what runs behind it.
+    criType: z.enum(["", "crio", "containerd"], "must be crio or containerd").default(""),
+  })
+  // It finds pods by the CRI alone.
+  .transform(({ criType: _, ...paths }) => schema.parse({ runtime: "cri", ...paths }));
+
+function isPeerConfig(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const keys = Object.keys(value);
+  // criSocketPath alone may as well be podplug's own.
+  return keys.every((key) => peerKeys.has(key)) && keys.some((key) => key !== "criSocketPath");
+}
+
+/**
  * The agent's configuration from YAML or JSON text, with every default filled
- * in. INVALID_CONFIGURATION tells every fault, with the path of its key.
+ * in; a multus-dynamic-networks-controller file is taken as it is.
+ * INVALID_CONFIGURATION tells every fault, with the path of its key.
  */
 export function parseConfig(text: string, file: string): Config {
-  const parsed = schema.safeParse(readYaml(text, file) ?? {});
+  const value = readYaml(text, file) ?? {};
+  const parsed = (isPeerConfig(value) ? peerSchema : schema).safeParse(value);
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.map(
     (issue) => `${issue.path.join(".") || "the file"}: ${issue.message}`,

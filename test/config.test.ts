@@ -1,3 +1,5 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parseConfig, refuseUnbuilt } from "../src/config.ts";
 
@@ -38,5 +40,33 @@ test("what would restrict callers or networks is refused while it does nothing",
     expect(() => refuseUnbuilt(parseConfig(`${served}${text}`, "podplug.yaml"))).toThrow(
       "not in this version",
     );
+  }
+});
+
+test.each([
+  ["dynamic-networks-containerd.json", "/host/run/containerd/containerd.sock"],
+  ["dynamic-networks-crio.json", "/host/run/crio/crio.sock"],
+])(
+  "the configuration file of multus-dynamic-networks-controller is taken as it is shipped: %s",
+  (name, criSocketPath) => {
+    const text = readFileSync(join(import.meta.dirname, "fixtures/configurations", name), "utf8");
+    const config = parseConfig(text, name);
+    refuseUnbuilt(config);
+    expect(config).toEqual({
+      ...parseConfig("", "nothing"),
+      runtime: "cri",
+      criSocketPath,
+      multusSocketPath: "/host/run/multus/multus.sock",
+    });
+  },
+);
+
+test("criType is a key of that file alone, and its faults are told by their key", () => {
+  for (const [text, fault] of [
+    ["criType: docker", "criType: must be crio or containerd"],
+    ["criType: crio\nmultusSocketPath: 7", "multusSocketPath: "],
+    ["criType: crio\nexecutor: direct", 'the file: Unrecognized key: "criType"'],
+  ] as const) {
+    expect(() => parseConfig(text, "podplug.yaml")).toThrow(fault);
   }
 });

@@ -11,8 +11,8 @@ export async function createLocator(
   interfaces: InterfaceReader,
   log: Logger,
 ): Promise<SandboxLocator & Partial<Disposable>> {
-  const options = { interfaces, clock: systemClock, log };
-  const { criSocketPath, dockerSocketPath } = config;
+  const { criSocketPath, dockerSocketPath, pluggableHandlers } = config;
+  const options = { interfaces, clock: systemClock, log, pluggableHandlers };
   switch (config.runtime) {
     case "netns":
       return createNetnsLocator({ interfaces });

@@ -52,7 +52,11 @@ const program = createProgram(
       env: { noColor: true },
     },
     version: "",
-    startAgent: () => Promise.resolve(0),
+    programs: {
+      agent: () => Promise.resolve(0),
+      server: () => Promise.resolve(0),
+      controller: () => Promise.resolve(0),
+    },
   },
   () => {},
 );

@@ -1,16 +1,17 @@
-import { mkdir, readFile, stat } from "node:fs/promises";
-import { availableParallelism, hostname } from "node:os";
+import { mkdir, stat } from "node:fs/promises";
+import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
+import { keepControllerKey } from "./agent/controller-key.ts";
 import type { ConnectOptions, Kubernetes } from "./agent/kubernetes.ts";
 import { createCatalog, needsDefinitions } from "./agent/networks.ts";
+import { nodeNameOf } from "./agent/node-name.ts";
 import { createLocator } from "./agent/runtime.ts";
 import { sweepOften } from "./agent/sweeping.ts";
+import { type ProgramOptions, runUntilStopped } from "./agent/until-stopped.ts";
 import { createEngine, type EndLeftovers } from "./attachments/engine.ts";
 import { createFileJournal } from "./attachments/file-journal.ts";
 import { createFileSteps, type FileSteps } from "./attachments/file-steps.ts";
-import { createColours } from "./client/cli/output/colours.ts";
-import { formatError } from "./client/cli/output/error-text.ts";
 import { createChildExec } from "./cni/child-exec.ts";
 import { createCni } from "./cni/cni.ts";
 import { createContainedExec } from "./cni/contained-exec.ts";
@@ -19,9 +20,9 @@ import { createFastestStart } from "./cni/posix-child.ts";
 import { endProcesses, type MarkedProcess } from "./cni/processes.ts";
 import { agentMarkerPrefix } from "./cni/run-marker.ts";
 import type { Config } from "./config.ts";
-import { parseConfig, refuseUnbuilt } from "./config.ts";
+import { refuseUnbuilt } from "./config.ts";
 import { systemClock } from "./domain/clock.ts";
-import { asPodplugError, kinds, messageOf, PodplugError, systemCodeOf } from "./domain/errors.ts";
+import { messageOf, PodplugError, systemCodeOf } from "./domain/errors.ts";
 import type { Logger } from "./domain/log.ts";
 import { podKeyOf } from "./domain/pod.ts";
 import { neverAborted } from "./domain/signals.ts";
@@ -29,7 +30,6 @@ import type { PodRef } from "./domain/target.ts";
 import { createDirectExecutor } from "./executor/direct.ts";
 import { createNetlinkInterfaceReader } from "./interfaces/netlink.ts";
 import type { PodFeed } from "./kube/contract.ts";
-import { createLog } from "./log.ts";
 import { type Server, startServer } from "./server/server.ts";
 import { lockStateDir } from "./state-lock.ts";
 
@@ -49,6 +49,8 @@ export interface AgentOptions {
   readonly config: Config;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Logger;
+  /** The controller runs in another process, which shows the key in the state directory. */
+  readonly controllerElsewhere?: boolean | undefined;
   readonly parts?: ((parts: AgentParts) => AgentParts) | undefined;
 }
 
@@ -65,6 +67,7 @@ export async function startAgent({
   config,
   env,
   log,
+  controllerElsewhere = false,
   parts = (own) => own,
 }: AgentOptions): Promise<RunningAgent> {
   refuseUnbuilt(config);
@@ -79,7 +82,7 @@ export async function startAgent({
   const interfaces = cleanup.use(await createNetlinkInterfaceReader());
   const sandboxes = await createLocator(config, interfaces, log);
   cleanup.defer(() => sandboxes[Symbol.dispose]?.());
-  const nodeName = config.nodeName || env["NODE_NAME"] || hostname();
+  const nodeName = nodeNameOf(config, env);
   const kubernetes = await connect({ config, env, nodeName, log });
   if (kubernetes) cleanup.use(kubernetes);
   const cni = createCni({
@@ -116,6 +119,7 @@ export async function startAgent({
       inFlight: config.limits.inFlight,
       maxDeadlineMs: Math.ceil(config.limits.maxDeadlineSeconds * 1000),
     },
+    controllerKey: controllerElsewhere ? await keepControllerKey(stateDir) : undefined,
     log,
     version: packageJson.version,
   });
@@ -124,6 +128,7 @@ export async function startAgent({
   const following = [
     heard("looking after ended pods", sweepOften(engine, kubernetes?.pods, stopped.signal)),
     config.controller.enabled &&
+      !controllerElsewhere &&
       kubernetes &&
       heard("the controller", kubernetes.control(engine.forCaller(controllerCaller), stopped.signal)),
   ];
@@ -250,44 +255,23 @@ function listenAddresses({ api }: Config): Parameters<typeof startServer>[0]["li
 }
 
 /** `podplug agent`: runs until SIGTERM or SIGINT and resolves with the exit code. */
-export async function runAgent(options: {
-  readonly configFile: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly stderr?: NodeJS.WritableStream | undefined;
-}): Promise<number> {
-  const { configFile, env, stderr = process.stderr } = options;
-  const stopped = Promise.withResolvers<NodeJS.Signals>();
-  for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stopped.resolve(name));
-  try {
-    const config = parseConfig(await readConfig(configFile), configFile);
-    const log = createLog(config.log, stderr);
-    const agent = await startAgent({ config, env, log });
-    log.info({ version: packageJson.version, ...agent.addresses }, "serving");
+export async function runAgent(options: ProgramOptions): Promise<number> {
+  return await runNode(options, "agent");
+}
+
+/** `podplug server`: the same without the controller, which is to run in a process of its own. */
+export async function runServer(options: ProgramOptions): Promise<number> {
+  return await runNode(options, "server");
+}
+
+async function runNode(options: ProgramOptions, command: "agent" | "server"): Promise<number> {
+  const { env } = options;
+  return await runUntilStopped({ ...options, command }, async (config, log) => {
+    const agent = await startAgent({ config, env, log, controllerElsewhere: command === "server" });
     agent.recovered.then(
       () => log.info({}, "recovery is complete"),
       (error: unknown) => log.error({ err: error }, "recovery failed"),
     );
-    const signal = await stopped.promise;
-    log.info({ signal }, "stopping: what runs may finish");
-    await agent.stop();
-    log.info({}, "stopped");
-    return 0;
-  } catch (thrown) {
-    const { reason, kind, message, details } = asPodplugError(thrown);
-    const faults = reason === "INVALID_CONFIGURATION" && details?.includes("\n");
-    const told = new PodplugError(reason, faults ? `${configFile}:\n${details}` : message);
-    const coloured = "isTTY" in stderr && stderr.isTTY && !env["NO_COLOR"];
-    stderr.write(formatError(told, "agent", createColours(coloured)));
-    return kinds[kind].exitCode;
-  }
-}
-
-async function readConfig(file: string): Promise<string> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    throw new PodplugError("INVALID_CONFIGURATION", `configuration can't be read: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
+    return { facts: agent.addresses, stop: () => agent.stop() };
+  });
 }

@@ -15,9 +15,19 @@ function main(): Promise<number> {
       noColor: Boolean(process.env["NO_COLOR"]) || process.env["TERM"] === "dumb",
     }),
     version: packageJson.version,
-    startAgent: async (configFile) => {
-      const { runAgent } = await import("./agent.ts");
-      return runAgent({ configFile, env: process.env });
+    programs: {
+      agent: async (configFile) => {
+        const { runAgent } = await import("./agent.ts");
+        return runAgent({ configFile, env: process.env });
+      },
+      server: async (configFile) => {
+        const { runServer } = await import("./agent.ts");
+        return runServer({ configFile, env: process.env });
+      },
+      controller: async (configFile, server) => {
+        const { runControllerProcess } = await import("./agent/controller-process.ts");
+        return runControllerProcess({ configFile, server, env: process.env });
+      },
     },
   });
 }

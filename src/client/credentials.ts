@@ -1,18 +1,21 @@
 import { readFile } from "node:fs/promises";
-import { messageOf, PodplugError } from "../domain/errors.ts";
+import { messageOf, PodplugError, systemCodeOf } from "../domain/errors.ts";
+import type { ServerAddress } from "./server-address.ts";
 
-/** How a caller proves who it is. All of it needs https. Files are read anew at each use, so they can be rotated. */
+/** How a caller proves who it is. All of it but the controller's key needs https. Files are read anew at each use, so they can be rotated. */
 export interface Credentials {
   readonly token?: string | undefined;
   readonly tokenFile?: string | undefined;
   /** PEM, with `clientKeyFile`. */
   readonly clientCertFile?: string | undefined;
   readonly clientKeyFile?: string | undefined;
+  /** What the node's server knows podplug's own controller by; on its Unix socket only. */
+  readonly controllerKeyFile?: string | undefined;
 }
 
 /** INVALID_CONFIGURATION for credentials that contradict each other, or that the connection would betray. */
-export function checkCredentials(credentials: Credentials, encrypted: boolean): void {
-  const { token, tokenFile, clientCertFile, clientKeyFile } = credentials;
+export function checkCredentials(credentials: Credentials, transport: ServerAddress["kind"]): void {
+  const { token, tokenFile, clientCertFile, clientKeyFile, controllerKeyFile } = credentials;
   const fault = (message: string): PodplugError => new PodplugError("INVALID_CONFIGURATION", message);
   if (token !== undefined && tokenFile !== undefined) throw fault("token and token file exclude each other");
   if ((clientCertFile === undefined) !== (clientKeyFile === undefined)) {
@@ -20,8 +23,28 @@ export function checkCredentials(credentials: Credentials, encrypted: boolean): 
   }
   const given = token ?? tokenFile ?? clientCertFile;
   // On a plain port any local process could be listening in the agent's place.
-  if (given !== undefined && !encrypted) {
+  if (given !== undefined && transport !== "https") {
     throw fault("a token or client certificate is only ever sent over https");
+  }
+  if (controllerKeyFile !== undefined && transport !== "unix") {
+    throw fault("the controller reaches the server on its node's Unix socket only: unix:///PATH");
+  }
+}
+
+/** The controller's key to show now; undefined for other clients. UNREACHABLE while no server has made one. */
+export async function currentControllerKey({ controllerKeyFile }: Credentials): Promise<string | undefined> {
+  if (controllerKeyFile === undefined) return undefined;
+  try {
+    return (await readFile(controllerKeyFile, "utf8")).trim();
+  } catch (cause) {
+    const absent = systemCodeOf(cause) === "ENOENT";
+    throw new PodplugError(
+      absent ? "UNREACHABLE" : "INVALID_CONFIGURATION",
+      absent
+        ? `there is no ${controllerKeyFile} yet, which podplug server makes`
+        : `can't read the controller's key: ${messageOf(cause)}`,
+      { cause },
+    );
   }
 }
 

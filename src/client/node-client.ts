@@ -18,7 +18,7 @@ import {
 } from "../wire/requests.ts";
 import { createCallErrors, type Doing } from "./call-errors.ts";
 import type { ConnectionOptions } from "./connection.ts";
-import { checkCredentials, currentToken } from "./credentials.ts";
+import { checkCredentials, currentControllerKey, currentToken } from "./credentials.ts";
 import { parseServerAddress } from "./server-address.ts";
 import { createTransport } from "./transport.ts";
 
@@ -43,8 +43,11 @@ export interface NodeClient extends NodeApi, AsyncDisposable {
  */
 export function createNodeClient(options: NodeClientOptions): NodeClient {
   const address = parseServerAddress(options.server);
-  checkCredentials(options, address.kind === "https");
-  const transport = createTransport(address, options, () => currentToken(options));
+  checkCredentials(options, address.kind);
+  const transport = createTransport(address, options, {
+    token: () => currentToken(options),
+    controllerKey: () => currentControllerKey(options),
+  });
   const service = createClient(NodeService, transport);
   const callErrors = createCallErrors(address);
   let closed = false;

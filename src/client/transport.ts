@@ -3,6 +3,7 @@ import type { ClientHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { controllerKeyHeader } from "../wire/controller-key.ts";
 import { type ConnectionOptions, createDialer } from "./connection.ts";
 import type { ServerAddress } from "./server-address.ts";
 
@@ -16,25 +17,37 @@ export interface ClosableTransport extends Transport {
 const pingIntervalMs = 20_000;
 const pingTimeoutMs = 10_000;
 
+/** What to prove with who is calling, asked before each call. */
+export interface CurrentCredentials {
+  token(): Promise<string | undefined>;
+  controllerKey(): Promise<string | undefined>;
+}
+
 /** Connect by what is fastest to the address. */
 export function createTransport(
   address: ServerAddress,
   options: ConnectionOptions,
-  currentToken: () => Promise<string | undefined>,
+  current: CurrentCredentials,
 ): ClosableTransport {
   return address.kind === "unix"
-    ? createSocketTransport(address.path)
-    : createNetworkTransport(address.origin, createDialer(address, options), currentToken);
+    ? createSocketTransport(address.path, current)
+    : createNetworkTransport(address.origin, createDialer(address, options), current);
 }
 
 /** HTTP/1.1, a connection for each call at once: on one node it takes a third less time than HTTP/2. */
-function createSocketTransport(socketPath: string): ClosableTransport {
+function createSocketTransport(socketPath: string, current: CurrentCredentials): ClosableTransport {
   const agent = new Agent({ keepAlive: true });
+  const authenticate: Interceptor = (next) => async (request) => {
+    const key = await current.controllerKey();
+    if (key !== undefined) request.header.set(controllerKeyHeader, key);
+    return next(request);
+  };
   const transport = createConnectTransport({
     // The agent refuses hosts that aren't its own, and a socket has none.
     baseUrl: "http://localhost",
     httpVersion: "1.1",
     nodeOptions: { socketPath, agent },
+    interceptors: [authenticate],
   });
   return {
     unary: transport.unary,
@@ -47,11 +60,11 @@ function createSocketTransport(socketPath: string): ClosableTransport {
 function createNetworkTransport(
   baseUrl: string,
   createConnection: () => Socket,
-  currentToken: () => Promise<string | undefined>,
+  current: CurrentCredentials,
 ): ClosableTransport {
   const sessions = new Http2SessionManager(baseUrl, { pingIntervalMs, pingTimeoutMs }, { createConnection });
   const authenticate: Interceptor = (next) => async (request) => {
-    const token = await currentToken();
+    const token = await current.token();
     if (token !== undefined) request.header.set("authorization", `Bearer ${token}`);
     return next(request);
   };

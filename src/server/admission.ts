@@ -44,7 +44,7 @@ export function createAdmission(options: {
       if (!arrival) throw new PodplugError("INTERNAL", "a request came in by no listener");
       const caller = await arrival.authenticate(arrival.facts, signal);
       signal.throwIfAborted();
-      const leave = inFlight(caller.name);
+      const leave = inFlight(caller);
       // The context's signal aborts at the end of every call, however it ends.
       signal.addEventListener("abort", leave, { once: true });
       values.set(callerKey, caller);
@@ -54,14 +54,16 @@ export function createAdmission(options: {
   };
 }
 
-function createInFlight(limits: ServerLimits): (caller: string) => () => void {
+function createInFlight(limits: ServerLimits): (caller: Caller) => () => void {
   const counts = new Map<string, number>();
   let total = 0;
 
-  return (caller) => {
+  return ({ name: caller, reconciler }) => {
     const count = counts.get(caller) ?? 0;
-    if (count >= limits.inFlightPerCaller || total >= limits.inFlight) {
-      const whose = count >= limits.inFlightPerCaller ? `${caller} has ${count}` : `the agent has ${total}`;
+    // The controller calls for every pod of the node, and bounds itself.
+    const perCaller = reconciler ? limits.inFlight : limits.inFlightPerCaller;
+    if (count >= perCaller || total >= limits.inFlight) {
+      const whose = count >= perCaller ? `${caller} has ${count}` : `the agent has ${total}`;
       throw new PodplugError("RESOURCE_EXHAUSTED", `${whose} calls in flight, no more are taken`, {
         retryAfterMs: 1000,
       });

@@ -10,7 +10,7 @@ import type { NodeApi } from "../domain/node-api.ts";
 import { createAdmission } from "./admission.ts";
 import type { Authenticator } from "./auth/contract.ts";
 import { authenticateAnonymous } from "./auth/insecure-loopback.ts";
-import { authenticateUnixSocket } from "./auth/unix-socket.ts";
+import { createSocketAuthenticator } from "./auth/unix-socket.ts";
 import { translateErrors } from "./errors.ts";
 import { createHealthService } from "./health.ts";
 import { defaultLimits, type ServerLimits } from "./limits.ts";
@@ -27,6 +27,8 @@ export interface ServerOptions {
   readonly apiFor: (caller: Caller) => NodeApi;
   readonly listen: { readonly socket?: SocketAddress | undefined; readonly tcp?: TcpAddress | undefined };
   readonly limits?: Partial<ServerLimits> | undefined;
+  /** What a controller in a process of its own shows on the Unix socket; without one none is known there. */
+  readonly controllerKey?: string | undefined;
   readonly log: Logger;
   readonly version: string;
 }
@@ -87,8 +89,10 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
   try {
     const { socket, tcp } = listen;
-    if (socket)
-      removals.push(await listenOnSocket(createListener("unix", authenticateUnixSocket).server, socket));
+    if (socket) {
+      const listener = createListener("unix", createSocketAuthenticator(options.controllerKey));
+      removals.push(await listenOnSocket(listener.server, socket));
+    }
     const bound = tcp && (await listenOnLoopback(createListener("tcp", authenticateAnonymous).server, tcp));
     let closing: Promise<void> | undefined;
     return {

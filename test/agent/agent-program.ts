@@ -24,12 +24,13 @@ export interface AgentProgram extends AsyncDisposable {
 
 const podplug = join(import.meta.dirname, "../../bin/podplug");
 
-/** Resolves once it serves; throws with what it said when it ends instead. `before` is a command that runs it. */
+/** Resolves once it serves; throws with what it said when it ends instead. `before` is a command that runs it, `command` which of the programs. */
 export async function startAgentProgram(
   configFile: string,
   before: readonly string[] = [],
+  command: readonly string[] = ["agent"],
 ): Promise<AgentProgram> {
-  const { child, ended, said, nextLine } = start(configFile, before);
+  const { child, ended, said, nextLine } = start(configFile, before, command);
   for (;;) {
     const serving = linesOf(said()).find((line) => line.message === "serving");
     if (serving) {
@@ -55,8 +56,8 @@ export async function runAgentProgram(configFile: string): Promise<ProgramEnd> {
   return await start(configFile, []).ended;
 }
 
-function start(configFile: string, before: readonly string[]) {
-  const [program, ...args] = [...before, podplug, "agent", "--config", configFile] as const;
+function start(configFile: string, before: readonly string[], command: readonly string[] = ["agent"]) {
+  const [program, ...args] = [...before, podplug, ...command, "--config", configFile] as const;
   const child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"] });
   let stderr = "";
   let wake = Promise.withResolvers<undefined>();

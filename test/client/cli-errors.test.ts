@@ -131,6 +131,8 @@ test("agent is started with its configuration file, and its exit code is the pro
     files.push(file);
     return Promise.resolve(2);
   };
-  expect(await cli(["agent", "--config", "/etc/podplug.yaml"], { startAgent })).toMatchObject({ code: 2 });
+  expect(
+    await cli(["agent", "--config", "/etc/podplug.yaml"], { programs: { agent: startAgent } }),
+  ).toMatchObject({ code: 2 });
   expect(files).toEqual(["/etc/podplug.yaml"]);
 });

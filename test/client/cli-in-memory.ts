@@ -1,3 +1,4 @@
+import type { NodePrograms } from "../../src/client/cli/commands/agent.ts";
 import type { TextSink } from "../../src/client/cli/io.ts";
 import { runCli } from "../../src/client/cli/program.ts";
 import { createNodeClient } from "../../src/client/node-client.ts";
@@ -38,7 +39,7 @@ export interface CliWorld {
   readonly noColor?: boolean;
   readonly stdin?: string;
   readonly clock?: Clock;
-  readonly startAgent?: (configFile: string) => Promise<number>;
+  readonly programs?: Partial<NodePrograms>;
 }
 
 export const testClock: Clock = {
@@ -63,7 +64,12 @@ export function startCli(args: readonly string[], world: CliWorld = {}): CliRun 
       env: { server: world.server, noColor: world.noColor ?? false },
     },
     version: "1.2.3",
-    startAgent: world.startAgent ?? (() => Promise.resolve(0)),
+    programs: {
+      agent: () => Promise.resolve(0),
+      server: () => Promise.resolve(0),
+      controller: () => Promise.resolve(0),
+      ...world.programs,
+    },
     ...(api && {
       connect: (options) => {
         // The options are checked as they always are.

@@ -35,7 +35,7 @@ async function offered(
 }
 
 test.each([
-  [[""], ["attach", "detach", "list", "watch", "check", "info", "agent", "completion", "help"]],
+  [[""], ["attach", "detach", "list", "watch", "check", "info", "agent", "server", "controller", "completion", "help"]],
   [["li"], ["list"]],
   [["list", "--na"], ["--namespace"]],
   [
@@ -86,7 +86,7 @@ test.each([
   [["list", "--", "--na"], []],
   [
     ["nonsense", ""],
-    ["attach", "detach", "list", "watch", "check", "info", "agent", "completion", "help"],
+    ["attach", "detach", "list", "watch", "check", "info", "agent", "server", "controller", "completion", "help"],
   ],
 ])("%j is completed by %j", async (words, candidates) => {
   expect(await offered(words, await apiWithTwo())).toEqual(candidates);

@@ -21,7 +21,10 @@ export interface Started {
 }
 
 /** A server on a Unix socket and a loopback port of its own, with a node in memory behind; gone with the test. */
-export async function startTestServer(limits: Partial<ServerLimits> = {}): Promise<Started> {
+export async function startTestServer(
+  limits: Partial<ServerLimits> = {},
+  controllerKey?: string,
+): Promise<Started> {
   const directory = await makeDirectory();
   const socketPath = join(directory, "podplug.sock");
   const node = createFakeNode();
@@ -40,6 +43,7 @@ export async function startTestServer(limits: Partial<ServerLimits> = {}): Promi
       tcp: { host: "127.0.0.1", port: 0, insecure: true },
     },
     limits,
+    controllerKey,
     log,
     version: "9.8.7",
   });

@@ -1,6 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError } from "commander";
 import type { NodeClient, NodeClientOptions } from "../node-client.ts";
-import { addAgentCommand } from "./commands/agent.ts";
+import { addAgentCommands, type NodePrograms } from "./commands/agent.ts";
 import { addAttachCommand } from "./commands/attach.ts";
 import { addCheckCommand } from "./commands/check.ts";
 import { addCompletionCommands } from "./commands/completion.ts";
@@ -14,8 +14,8 @@ import { type CliIo, exitCodes } from "./io.ts";
 export interface CliOptions {
   readonly io: CliIo;
   readonly version: string;
-  /** Runs the node agent until it is told to stop; its exit code. */
-  readonly startAgent: (configFile: string) => Promise<number>;
+  /** What serves on a node. */
+  readonly programs: NodePrograms;
   readonly connect?: ((options: NodeClientOptions) => Promise<NodeClient>) | undefined;
 }
 
@@ -41,7 +41,7 @@ export async function runCli(args: readonly string[], options: CliOptions): Prom
 
 /** The whole command line as commander knows it: what is parsed, helped with, completed and documented. */
 export function createProgram(options: CliOptions, finish: (exitCode: number) => void): Command {
-  const { io, version, startAgent, connect = connectLazily } = options;
+  const { io, version, programs, connect = connectLazily } = options;
   const program = new Command("podplug");
   program
     .description("Plugs network interfaces into running pods, and unplugs them, without a restart.")
@@ -71,7 +71,7 @@ export function createProgram(options: CliOptions, finish: (exitCode: number) =>
   addWatchCommand(program, host);
   addCheckCommand(program, host);
   addInfoCommand(program, host);
-  addAgentCommand(program, startAgent, finish);
+  addAgentCommands(program, programs, host);
   addCompletionCommands(program, host);
   for (const command of program.commands) {
     command.showHelpAfterError(`(podplug ${command.name()} --help shows how)`);

@@ -8,6 +8,9 @@ import { type Cluster, eventually } from "./cluster.ts";
 export interface ClusterAgent extends AsyncDisposable {
   readonly client: NodeClient;
   readonly folder: string;
+  readonly configFile: string;
+  /** Where it serves. */
+  readonly server: string;
   /** The one that runs now. */
   readonly program: AgentProgram;
   /** Starts another one on the same state; end the present one first. */
@@ -26,7 +29,12 @@ export interface BridgeOptions {
 
 export async function startClusterAgent(
   cluster: Cluster,
-  options: { readonly binDirs?: readonly string[]; readonly config?: object } = {},
+  options: {
+    readonly binDirs?: readonly string[];
+    readonly config?: object;
+    /** `server` leaves the controller to another process. */
+    readonly command?: "agent" | "server";
+  } = {},
 ): Promise<ClusterAgent> {
   const folder = await cluster.makeFolder();
   const { path } = await cluster.agentKubeconfig();
@@ -45,18 +53,22 @@ export async function startClusterAgent(
       ...options.config,
     }),
   );
-  let program = await startAgentProgram(configFile);
-  const client = createNodeClient({ server: `unix://${socket}` });
+  const command = [options.command ?? "agent"];
+  let program = await startAgentProgram(configFile, [], command);
+  const server = `unix://${socket}`;
+  const client = createNodeClient({ server });
   await eventually("the agent finds the runtime", () => client.info(AbortSignal.timeout(5_000)));
 
   return {
     client,
     folder,
+    configFile,
+    server,
     get program() {
       return program;
     },
     async start() {
-      program = await startAgentProgram(configFile);
+      program = await startAgentProgram(configFile, [], command);
     },
     async leases() {
       const files = await readdir(leases, { recursive: true }).catch(() => []);

@@ -1,0 +1,49 @@
+import { createNodeClient } from "../client/node-client.ts";
+import type { Config } from "../config.ts";
+import { refuseUnbuilt } from "../config.ts";
+import type { Logger } from "../domain/log.ts";
+import { controllerKeyFile } from "./controller-key.ts";
+import { connectKubernetes } from "./kubernetes.ts";
+import { nodeNameOf } from "./node-name.ts";
+import { type ProgramOptions, runUntilStopped } from "./until-stopped.ts";
+
+/**
+ * `podplug controller`: the watcher alone, a client of the `podplug server`
+ * behind `server`, whose state directory holds the key that it shows there.
+ * Runs until SIGTERM or SIGINT and resolves with the exit code.
+ */
+export async function runControllerProcess(
+  options: ProgramOptions & { readonly server: string },
+): Promise<number> {
+  const { env, server } = options;
+  return await runUntilStopped({ ...options, command: "controller" }, (config, log) =>
+    startController({ config, env, server, log }),
+  );
+}
+
+async function startController(options: {
+  readonly config: Config;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly server: string;
+  readonly log: Logger;
+}) {
+  const { config, env, server, log } = options;
+  refuseUnbuilt(config);
+  await using cleanup = new AsyncDisposableStack();
+  const keyFile = controllerKeyFile(config.stateDir);
+  const client = cleanup.use(createNodeClient({ server, controllerKeyFile: keyFile }));
+  const nodeName = nodeNameOf(config, env);
+  const kubernetes = cleanup.use(await connectKubernetes({ config, env, nodeName, log }));
+  const stopped = new AbortController();
+  const ended = kubernetes.control(client, stopped.signal);
+  const held = cleanup.move();
+  return {
+    facts: { server, nodeName },
+    ended,
+    async stop() {
+      await using _ = held;
+      stopped.abort();
+      await ended;
+    },
+  };
+}

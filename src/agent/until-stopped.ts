@@ -1,0 +1,69 @@
+import { readFile } from "node:fs/promises";
+import packageJson from "../../package.json" with { type: "json" };
+import { createColours } from "../client/cli/output/colours.ts";
+import { formatError } from "../client/cli/output/error-text.ts";
+import { type Config, parseConfig } from "../config.ts";
+import { asPodplugError, kinds, messageOf, PodplugError } from "../domain/errors.ts";
+import type { Logger } from "../domain/log.ts";
+import { createLog } from "../log.ts";
+
+export interface ProgramOptions {
+  readonly configFile: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly stderr?: NodeJS.WritableStream | undefined;
+}
+
+/** What serves until it is told to stop. */
+interface Service {
+  /** For the log's line that says it serves. */
+  readonly facts: Readonly<Record<string, unknown>>;
+  /** Rejects when it can't go on. */
+  readonly ended?: Promise<void> | undefined;
+  /** Lets what runs finish, and lets go of everything. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Runs one of the programs that serve, with the configuration and the log that
+ * its file asks for, until SIGTERM or SIGINT. Resolves with the exit code; a
+ * failure is told on standard error.
+ */
+export async function runUntilStopped(
+  options: ProgramOptions & { readonly command: string },
+  start: (config: Config, log: Logger) => Promise<Service>,
+): Promise<number> {
+  const { command, configFile, env, stderr = process.stderr } = options;
+  const stopped = Promise.withResolvers<NodeJS.Signals>();
+  for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stopped.resolve(name));
+  try {
+    const config = parseConfig(await readConfig(configFile), configFile);
+    const log = createLog(config.log, stderr);
+    const service = await start(config, log);
+    log.info({ version: packageJson.version, ...service.facts }, "serving");
+    try {
+      const signal = await Promise.race([stopped.promise, ...(service.ended ? [service.ended] : [])]);
+      log.info({ signal }, "stopping: what runs may finish");
+    } finally {
+      await service.stop();
+    }
+    log.info({}, "stopped");
+    return 0;
+  } catch (thrown) {
+    const { reason, kind, message, details } = asPodplugError(thrown);
+    const faults = reason === "INVALID_CONFIGURATION" && details?.includes("\n");
+    const told = new PodplugError(reason, faults ? `${configFile}:\n${details}` : message);
+    const coloured = "isTTY" in stderr && stderr.isTTY === true && !env["NO_COLOR"];
+    stderr.write(formatError(told, command, createColours(coloured)));
+    return kinds[kind].exitCode;
+  }
+}
+
+async function readConfig(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (error) {
+    throw new PodplugError("INVALID_CONFIGURATION", `configuration can't be read: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}

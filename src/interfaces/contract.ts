@@ -43,3 +43,46 @@ export interface InterfaceReader {
 export function isSameNetns(a: NetnsIdentity, b: NetnsIdentity): boolean {
   return a.bootId === b.bootId && a.inode === b.inode && a.cookie === b.cookie;
 }
+
+export type IpFamily = "ipv4" | "ipv6";
+
+/** A default route of a namespace's main table. */
+export interface DefaultRoute {
+  readonly family: IpFamily;
+  /** The interfaces it leads out of: several for a route over several hops. */
+  readonly ifIndexes: readonly number[];
+  /** All there is to it (gateways, priority, source, flags, metrics, …), for this kernel to make it again. */
+  readonly encoded: string;
+}
+
+/** A default route as it is asked for: through these gateways, at most one of a family, on this interface. */
+export interface RouteThrough {
+  readonly ifIndex: number;
+  readonly gateways: readonly string[];
+}
+
+/**
+ * Reads and changes a namespace's default routes, with InterfaceReader's
+ * failures. What another table has, or is no plain route to everywhere
+ * (unreachable, blackhole), is neither seen nor touched.
+ */
+export interface DefaultRoutes {
+  defaultRoutes(place: NetnsPlace, signal: AbortSignal): Promise<readonly DefaultRoute[]>;
+  /**
+   * Makes the gateways the only default routes of their families; without any,
+   * the interface's own ones, where it has one. Answers the families it is
+   * about. INVALID_SELECTION when a gateway can't be reached through the
+   * interface; some may be changed by then.
+   */
+  takeDefaultRoutes(
+    place: NetnsPlace,
+    through: RouteThrough,
+    signal: AbortSignal,
+  ): Promise<readonly IpFamily[]>;
+  /** Puts back those that are missing. Answers those that can't be: their interface is gone or down, or their gateway out of reach. */
+  restoreDefaultRoutes(
+    place: NetnsPlace,
+    routes: readonly DefaultRoute[],
+    signal: AbortSignal,
+  ): Promise<readonly DefaultRoute[]>;
+}

@@ -1,7 +1,19 @@
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { PodplugError } from "../domain/errors.ts";
 import { abortError, unlessAborted } from "../domain/signals.ts";
-import { type InterfaceReader, isSameNetns, type KernelInterface } from "./contract.ts";
+import {
+  type RouteSocket,
+  readDefaultRoutes,
+  restoreDefaultRoutes,
+  takeDefaultRoutes,
+} from "./change-routes.ts";
+import {
+  type DefaultRoutes,
+  type InterfaceReader,
+  isSameNetns,
+  type KernelInterface,
+  type NetnsPlace,
+} from "./contract.ts";
 import { dumpBufferLength, readDump } from "./dump.ts";
 import { loadLibc } from "./libc.ts";
 import { type OpenNetns, openNetns } from "./netns.ts";
@@ -19,10 +31,10 @@ export interface NetlinkReaderOptions {
   readonly receiveTimeoutMs?: number | undefined;
 }
 
-export interface NetlinkInterfaceReader extends InterfaceReader, Disposable {}
+export interface NetlinkInterfaceReader extends InterfaceReader, DefaultRoutes, Disposable {}
 
 /**
- * Reads interfaces by rtnetlink, without a child process. Loads native code,
+ * Reads interfaces, and reads and changes default routes, by rtnetlink, without a child process. Loads native code,
  * so only the agent makes one; it rejects where that code isn't there. Belongs
  * to the thread that made it and holds one descriptor until disposed of.
  */
@@ -53,23 +65,39 @@ export async function createNetlinkInterfaceReader(
     return await unlessAborted(done, signal, doing);
   }
 
+  /** In the very namespace that is meant: SANDBOX_NOT_READY when the path leads to another one by now. */
+  function atPlace<T>(
+    { netnsPath, netns }: NetnsPlace,
+    signal: AbortSignal,
+    work: (route: RouteSocket) => Promise<T>,
+  ): Promise<T> {
+    return inNetns(netnsPath, signal, async ({ inode, cookie, routeSocket }) => {
+      if (netns && !isSameNetns(netns, { bootId, inode, cookie })) {
+        throw new PodplugError("SANDBOX_NOT_READY", `${netnsPath} became another namespace`);
+      }
+      const buffer = idleBuffers.pop() ?? new Uint8Array(dumpBufferLength);
+      try {
+        return await work({ libc, socket: routeSocket, buffer });
+      } finally {
+        idleBuffers.push(buffer);
+      }
+    });
+  }
+
   return {
     identify: (netnsPath, signal) =>
       inNetns(netnsPath, signal, ({ inode, cookie }) => ({ bootId, inode, cookie })),
-    list: ({ netnsPath, netns }, signal) =>
-      inNetns(netnsPath, signal, async ({ inode, cookie, routeSocket }) => {
-        if (netns && !isSameNetns(netns, { bootId, inode, cookie })) {
-          throw new PodplugError("SANDBOX_NOT_READY", `${netnsPath} became another namespace`);
-        }
-        const buffer = idleBuffers.pop() ?? new Uint8Array(dumpBufferLength);
-        try {
-          const links = await readDump(libc, routeSocket, linkDump, buffer);
-          const addresses = await readDump(libc, routeSocket, addressDump, buffer);
-          return joined(links, addresses);
-        } finally {
-          idleBuffers.push(buffer);
-        }
+    list: (place, signal) =>
+      atPlace(place, signal, async ({ socket, buffer }) => {
+        const links = await readDump(libc, socket, linkDump, buffer);
+        const addresses = await readDump(libc, socket, addressDump, buffer);
+        return joined(links, addresses);
       }),
+    defaultRoutes: (place, signal) => atPlace(place, signal, readDefaultRoutes),
+    takeDefaultRoutes: (place, through, signal) =>
+      atPlace(place, signal, (route) => takeDefaultRoutes(route, through)),
+    restoreDefaultRoutes: (place, routes, signal) =>
+      atPlace(place, signal, (route) => restoreDefaultRoutes(route, routes)),
     [Symbol.dispose]: () => closeSync(homeFd),
   };
 }

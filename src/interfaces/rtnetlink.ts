@@ -7,7 +7,7 @@ import { endianness } from "node:os";
  */
 
 /** Netlink speaks in the byte order of its machine. */
-const littleEndian = endianness() === "LE";
+export const littleEndian = endianness() === "LE";
 
 const headerLength = 16;
 const typeError = 2;
@@ -37,10 +37,10 @@ const addressedByIp: ReadonlySet<number> = new Set([768, 769, 776, 778, 823]);
 
 const peerAddress = 1;
 const localAddress = 2;
-const familyIpv4 = 2;
-const familyIpv6 = 10;
+export const familyIpv4 = 2;
+export const familyIpv6 = 10;
 
-interface Message {
+export interface Message {
   readonly type: number;
   readonly payload: DataView;
 }
@@ -151,18 +151,27 @@ export function readBatch(datagram: Uint8Array, sequence: number): Batch {
   return { messages, done, interrupted, error };
 }
 
-function dumpRequest(type: number, sequence: number, body: DataView): Uint8Array {
+export function dumpRequest(type: number, sequence: number, body: DataView): Uint8Array {
+  return requestOf({ type, flags: flagDump }, sequence, body);
+}
+
+/** A request of one message; NLM_F_REQUEST is added to its flags. */
+export function requestOf(
+  { type, flags }: { readonly type: number; readonly flags: number },
+  sequence: number,
+  body: DataView,
+): Uint8Array {
   const message = new Uint8Array(headerLength + body.byteLength);
   message.set(new Uint8Array(body.buffer, body.byteOffset, body.byteLength), headerLength);
   const header = new DataView(message.buffer);
   header.setUint32(0, message.byteLength, littleEndian);
   header.setUint16(4, type, littleEndian);
-  header.setUint16(6, flagRequest | flagDump, littleEndian);
+  header.setUint16(6, flagRequest | flags, littleEndian);
   header.setUint32(8, sequence, littleEndian);
   return message;
 }
 
-function readAttributes(payload: DataView, start: number): ReadonlyMap<number, DataView> {
+export function readAttributes(payload: DataView, start: number): ReadonlyMap<number, DataView> {
   const attributes = new Map<number, DataView>();
   let offset = start;
   while (offset + 4 <= payload.byteLength) {
@@ -176,11 +185,11 @@ function readAttributes(payload: DataView, start: number): ReadonlyMap<number, D
   return attributes;
 }
 
-function aligned(length: number): number {
+export function aligned(length: number): number {
   return (length + 3) & ~3;
 }
 
-function bytesOf(view: DataView): Buffer {
+export function bytesOf(view: DataView): Buffer {
   return Buffer.from(view.buffer, view.byteOffset, view.byteLength);
 }
 

@@ -1,10 +1,14 @@
 import { PodplugError } from "../../src/domain/errors.ts";
 import { abortError } from "../../src/domain/signals.ts";
 import {
+  type DefaultRoute,
+  type DefaultRoutes,
   type InterfaceReader,
+  type IpFamily,
   isSameNetns,
   type KernelInterface,
   type NetnsIdentity,
+  type NetnsPlace,
 } from "../../src/interfaces/contract.ts";
 
 /** What a test says of a link; the rest is made up as a kernel would. */
@@ -22,7 +26,7 @@ interface FakeLink {
  * within each namespace and are never given twice, cookies never on the node.
  * To act on a path or link that isn't there throws: the test is wrong.
  */
-export interface FakeInterfaces extends InterfaceReader {
+export interface FakeInterfaces extends InterfaceReader, DefaultRoutes {
   /** A new namespace with nothing in it. */
   addNetns(path: string): void;
   /** Another path to a namespace that is there. */
@@ -43,6 +47,11 @@ export interface FakeInterfaces extends InterfaceReader {
   /** Of a namespace, at once and without `lo`; empty when there is no such path. */
   links(path: string): readonly KernelInterface[];
 
+  /** A default route that is there, by `via GATEWAY dev NAME`; more words are further attributes. */
+  addDefaultRoute(path: string, route: string): void;
+  /** All there are, as `via GATEWAY dev NAME …`, sorted. */
+  defaultRoutesOf(path: string): readonly string[];
+
   /** Every look fails with it, until cleared with `undefined`. */
   failWith(error: PodplugError | undefined): void;
 }
@@ -52,6 +61,8 @@ interface Netns {
   readonly cookie: number;
   readonly links: Map<string, KernelInterface>;
   lastIndex: number;
+  /** Keyed by their encoded form: `GATEWAY INDEX …`. */
+  readonly routes: Map<string, DefaultRoute>;
 }
 
 export function createFakeInterfaces(): FakeInterfaces {
@@ -69,6 +80,7 @@ export function createFakeInterfaces(): FakeInterfaces {
     links: new Map(),
     // The first is lo's.
     lastIndex: 1,
+    routes: new Map(),
   });
 
   const netnsAt = (path: string): Netns => {
@@ -101,16 +113,51 @@ export function createFakeInterfaces(): FakeInterfaces {
     return netns;
   };
 
+  const lookAt = ({ netnsPath, netns }: NetnsPlace, signal: AbortSignal): Netns => {
+    const found = look(netnsPath, signal);
+    if (netns && !isSameNetns(netns, identityOf(found))) {
+      throw new PodplugError("SANDBOX_NOT_READY", `${netnsPath} became another namespace`);
+    }
+    return found;
+  };
+
   return {
     async identify(netnsPath, signal): Promise<NetnsIdentity> {
       return identityOf(look(netnsPath, signal));
     },
-    async list({ netnsPath, netns }, signal) {
-      const found = look(netnsPath, signal);
-      if (netns && !isSameNetns(netns, identityOf(found))) {
-        throw new PodplugError("SANDBOX_NOT_READY", `${netnsPath} became another namespace`);
+    async list(place, signal) {
+      return linksOf(lookAt(place, signal));
+    },
+    async defaultRoutes(place, signal) {
+      return [...lookAt(place, signal).routes.values()].sort((a, b) => a.family.localeCompare(b.family));
+    },
+    async takeDefaultRoutes(place, { ifIndex, gateways }, signal) {
+      const netns = lookAt(place, signal);
+      const link = linksOf(netns).find(({ index }) => index === ifIndex);
+      const wanted = gateways.map((gateway) => routeOf(gateway, ifIndex));
+      for (const gateway of gateways) {
+        if (link?.ips.some((ip) => isNear(ip, gateway))) continue;
+        throw new PodplugError("INVALID_SELECTION", `default-route: ${gateway} is out of reach`);
       }
-      return linksOf(found);
+      const own =
+        wanted.length > 0
+          ? wanted
+          : [...netns.routes.values()].filter(({ ifIndexes }) => ifIndexes.includes(ifIndex));
+      const families = new Set(own.map(({ family }) => family));
+      const keep = new Set(own.map(({ encoded }) => encoded));
+      for (const { family, encoded } of netns.routes.values()) {
+        if (families.has(family) && !keep.has(encoded)) netns.routes.delete(encoded);
+      }
+      for (const route of own) netns.routes.set(route.encoded, route);
+      return [...families];
+    },
+    async restoreDefaultRoutes(place, routes, signal) {
+      const netns = lookAt(place, signal);
+      const indexes = new Set(linksOf(netns).map(({ index }) => index));
+      const isLost = ({ ifIndexes }: DefaultRoute): boolean =>
+        !ifIndexes.every((index) => indexes.has(index));
+      for (const route of routes) if (!isLost(route)) netns.routes.set(route.encoded, route);
+      return routes.filter(isLost);
     },
 
     addNetns(path) {
@@ -155,18 +202,51 @@ export function createFakeInterfaces(): FakeInterfaces {
     },
     removeLink(path, name) {
       const netns = netnsAt(path);
-      linkIn(netns, name);
+      const { index } = linkIn(netns, name);
       netns.links.delete(name);
+      for (const { encoded, ifIndexes } of netns.routes.values()) {
+        if (ifIndexes.includes(index)) netns.routes.delete(encoded);
+      }
     },
     links(path) {
       const netns = namespaces.get(path);
       return netns ? linksOf(netns) : [];
     },
 
+    addDefaultRoute(path, words) {
+      const netns = netnsAt(path);
+      const [, gateway = "", , name = "", ...attributes] = words.split(" ");
+      const route = routeOf(gateway, linkIn(netns, name).index, attributes);
+      netns.routes.set(route.encoded, route);
+    },
+    defaultRoutesOf(path) {
+      const netns = netnsAt(path);
+      const nameOf = (index: string | undefined): string =>
+        linksOf(netns).find((link) => String(link.index) === index)?.name ?? "";
+      return [...netns.routes.keys()]
+        .map((encoded) => encoded.split(" "))
+        .map(([gateway, index, ...attributes]) =>
+          ["via", gateway, "dev", nameOf(index), ...attributes].join(" "),
+        )
+        .toSorted();
+    },
+
     failWith(error) {
       failure = error;
     },
   };
+}
+
+function routeOf(gateway: string, index: number, attributes: readonly string[] = []): DefaultRoute {
+  const family: IpFamily = gateway.includes(":") ? "ipv6" : "ipv4";
+  return { family, ifIndexes: [index], encoded: [gateway, index, ...attributes].join(" ") };
+}
+
+/** Every network of this kernel is a /24 or a /64 with all its groups written out. */
+function isNear(ip: string, gateway: string): boolean {
+  const separator = gateway.includes(":") ? ":" : ".";
+  const network = gateway.slice(0, gateway.lastIndexOf(separator) + 1);
+  return ip.startsWith(network);
 }
 
 function madeUpMac(ordinal: number): string {

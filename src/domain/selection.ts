@@ -142,7 +142,14 @@ function selectionFaults(selection: NetworkSelection): string[] {
   );
   expect(new Set(hostPorts).size === hostPorts.length, "portMappings names a host port twice");
   for (const gateway of selection.defaultRoute?.gateways ?? []) {
-    expect(isIP(gateway) !== 0, `default-route: ${quote(gateway)} isn't an IP address`);
+    expect(
+      isIP(gateway) !== 0 && !gateway.includes("%"),
+      `default-route: ${quote(gateway)} isn't an IP address`,
+    );
+  }
+  for (const family of [4, 6]) {
+    const ofFamily = selection.defaultRoute?.gateways.filter((gateway) => isIP(gateway) === family) ?? [];
+    expect(ofFamily.length <= 1, `default-route names more than one IPv${family} gateway`);
   }
   return faults;
 }

@@ -1,16 +1,16 @@
-import { PodplugError } from "../domain/errors.ts";
 import type { JsonObject, JsonValue } from "../domain/json.ts";
 import type { Bandwidth, NetworkSelection, PortMapping } from "../domain/selection.ts";
+
+/** As much as it can be, as kubelet has it: the bandwidth plugin refuses a rate without a burst. */
+const unlimitedBurst = 2 ** 31 - 1;
 
 /**
  * What a selection asks of the plugins, by the names that CNI's conventions
  * give it (NPWG standard, section 4.1.2.1; CNI conventions, "Dynamic plugin
- * specific fields"). Throws UNSUPPORTED naming the key that no plugin is asked
- * for.
+ * specific fields"). A default route is set after ADD, and a claim is read from
+ * the pod's annotation by the plugins that know claims: neither is theirs to get.
  */
 export function capabilityArgsOf(selection: NetworkSelection): JsonObject {
-  if (selection.defaultRoute !== undefined) throw unsupported("default-route");
-  if (selection.ipamClaimReference !== undefined) throw unsupported("ipam-claim-reference");
   const args: Record<string, JsonValue | undefined> = {
     ips: selection.ips,
     mac: selection.mac,
@@ -31,13 +31,9 @@ function portMapping({ hostPort, containerPort, protocol = "tcp", hostIp }: Port
 /** All four numbers: the bandwidth plugin reads an absent one as 0 too. */
 function bandwidth({
   ingressRate = 0,
-  ingressBurst = 0,
+  ingressBurst = ingressRate && unlimitedBurst,
   egressRate = 0,
-  egressBurst = 0,
+  egressBurst = egressRate && unlimitedBurst,
 }: Bandwidth): JsonObject {
   return { ingressRate, ingressBurst, egressRate, egressBurst };
-}
-
-function unsupported(key: string): PodplugError {
-  return new PodplugError("UNSUPPORTED", `executor direct can't do ${key} yet`);
 }

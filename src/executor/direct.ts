@@ -1,10 +1,10 @@
 import type { Cni, NetworkAttachment } from "../cni/cni.ts";
 import { type NetworkList, printNetworkList, readNetworkList, withPlugins } from "../cni/network-list.ts";
-import { withCniArgs } from "../cni/plugin-config.ts";
+import { type PluginConfig, withCniArgs } from "../cni/plugin-config.ts";
 import { requireDeclared } from "../cni/request.ts";
 import { cniVersions, oldestVersion } from "../cni/versions.ts";
 import { PodplugError } from "../domain/errors.ts";
-import type { JsonObject } from "../domain/json.ts";
+import type { NetworkSelection } from "../domain/selection.ts";
 import { capabilityArgsOf } from "./capability-args.ts";
 import type { CniAttachment, Executor } from "./contract.ts";
 
@@ -21,8 +21,10 @@ export function createDirectExecutor({ cni }: DirectExecutorOptions): Executor {
     async prepare(definition, selection, { deep }, signal) {
       const capabilityArgs = capabilityArgsOf(selection);
       const written = readNetworkList(definition.config, { source: `network ${definition.displayName}` });
-      const network = selection.cniArgs === undefined ? written : withArgs(written, selection.cniArgs);
-      requireDeclared(network, capabilityArgs);
+      const network = withSelected(written, selection);
+      // Every plugin has the device in its configuration, so none needs to declare it.
+      const { deviceID: _deviceId, ...mustBeDeclared } = capabilityArgs;
+      requireDeclared(network, mustBeDeclared);
       cni.requirePlugins(network);
       if (deep) {
         await requireVersion(cni, network, signal);
@@ -46,12 +48,19 @@ export function createDirectExecutor({ cni }: DirectExecutorOptions): Executor {
   };
 }
 
-function withArgs(network: NetworkList, cniArgs: JsonObject): NetworkList {
+/** The network with what the selection writes into its plugins' configurations. */
+function withSelected(network: NetworkList, { cniArgs, deviceId }: NetworkSelection): NetworkList {
+  const selected = (plugin: PluginConfig): PluginConfig => {
+    const onDevice = deviceId === undefined ? plugin : withDevice(plugin, deviceId);
+    return cniArgs === undefined ? onDevice : withCniArgs(onDevice, cniArgs);
+  };
   const [first, ...rest] = network.plugins;
-  return withPlugins(network, [
-    withCniArgs(first, cniArgs),
-    ...rest.map((plugin) => withCniArgs(plugin, cniArgs)),
-  ]);
+  return withPlugins(network, [selected(first), ...rest.map(selected)]);
+}
+
+/** Under the two keys that Multus gives it: device plugins' networks read one or the other. */
+function withDevice(plugin: PluginConfig, deviceId: string): PluginConfig {
+  return { ...plugin, raw: { ...plugin.raw, deviceID: deviceId, pciBusID: deviceId } };
 }
 
 function recorded({ config, networkName, ...attachment }: CniAttachment): NetworkAttachment {

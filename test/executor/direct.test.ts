@@ -128,7 +128,6 @@ describe("preparing", () => {
     ["portMappings", { portMappings: [{ hostPort: 1, containerPort: 1 }] }],
     ["bandwidth", { bandwidth: { ingressRate: 1 } }],
     ["infinibandGUID", { infinibandGuid: "24:8a:07:03:00:8d:ae:2e" }],
-    ["deviceID", { deviceId: "0000:3b:00.2" }],
   ])("refuses %s when no plugin declares it", async (capability, selection) => {
     await plugins.add("bridge");
     const declared = { ...everything, [capability]: false };
@@ -141,13 +140,41 @@ describe("preparing", () => {
   });
 
   test.each<[string, NetworkSelection]>([
-    ["default-route", { defaultRoute: { gateways: [] } }],
+    ["default-route", { defaultRoute: { gateways: ["10.0.0.1"] } }],
     ["ipam-claim-reference", { ipamClaimReference: "claim" }],
-  ])("refuses %s by its name", async (key, selection) => {
+  ])("asks no plugin for %s", async (_key, selection) => {
     await plugins.add("bridge");
-    await expect(prepare({ plugins: [{ type: "bridge" }] }, selection)).rejects.toMatchObject({
-      reason: "UNSUPPORTED",
-      message: expect.stringContaining(key),
+    const plain = await prepare({ plugins: [{ type: "bridge" }] });
+    expect(await prepare({ plugins: [{ type: "bridge" }] }, selection)).toEqual(plain);
+  });
+
+  test("writes the device into every plugin's configuration, whether or not one declares it", async () => {
+    await plugins.add("sriov");
+    await plugins.add("tuning");
+    const { config } = await prepare(
+      { plugins: [{ type: "sriov", deviceID: "old" }, { type: "tuning" }] },
+      { deviceId: "0000:3b:00.2", cniArgs: { vlan: 7 } },
+    );
+    const device = { deviceID: "0000:3b:00.2", pciBusID: "0000:3b:00.2", args: { cni: { vlan: 7 } } };
+    expect(JSON.parse(config)).toMatchObject({
+      plugins: [
+        { type: "sriov", ...device },
+        { type: "tuning", ...device },
+      ],
+    });
+  });
+
+  test("gives a rate without a burst the largest one, and no burst to no rate", async () => {
+    await plugins.add("bandwidth");
+    const { capabilityArgs } = await prepare(
+      { plugins: [{ type: "bandwidth", capabilities: everything }] },
+      { bandwidth: { ingressRate: 1000 } },
+    );
+    expect(capabilityArgs["bandwidth"]).toEqual({
+      ingressRate: 1000,
+      ingressBurst: 2147483647,
+      egressRate: 0,
+      egressBurst: 0,
     });
   });
 

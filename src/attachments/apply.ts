@@ -2,7 +2,8 @@ import type { Clock } from "../domain/clock.ts";
 import { failureOf, PodplugError } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
 import type { CniAttachment, Executor } from "../executor/contract.ts";
-import type { InterfaceReader, KernelInterface } from "../interfaces/contract.ts";
+import type { DefaultRoutes, InterfaceReader, KernelInterface } from "../interfaces/contract.ts";
+import { createRouteKeeper } from "./default-routes.ts";
 import type { Gate } from "./gate.ts";
 import type { AttachmentRecord } from "./journal.ts";
 import type { Namespaces } from "./namespaces.ts";
@@ -31,7 +32,7 @@ export interface Attached {
 export interface ApplierOptions {
   readonly book: RecordBook;
   readonly executor: Executor;
-  readonly interfaces: InterfaceReader;
+  readonly interfaces: InterfaceReader & DefaultRoutes;
   readonly namespaces: Namespaces;
   readonly gate: Gate;
   /** How long one network's plugins may take, for each verb afresh. */
@@ -43,10 +44,12 @@ export interface ApplierOptions {
 /** Callers hold the sandbox's lane: nothing else works on the sandbox meanwhile. */
 export function createApplier(options: ApplierOptions): Applier {
   const { book, executor, interfaces, namespaces, gate, timeoutMs, clock, log } = options;
+  const routes = createRouteKeeper({ book, interfaces, log });
   // Not the caller's signal: a chain that started must end well even when its caller left.
   const deadline = (): AbortSignal => AbortSignal.timeout(timeoutMs);
 
-  async function attach(intent: AttachmentRecord): Promise<Attached> {
+  async function attach(given: AttachmentRecord): Promise<Attached> {
+    let intent = given;
     await book.write(intent);
     /** What to undo when the next step fails. */
     let begun: AttachmentRecord | undefined;
@@ -55,6 +58,11 @@ export function createApplier(options: ApplierOptions): Applier {
         begun = { ...intent, chain: intent.replaces, replaces: undefined };
         await del(begun);
         begun = undefined;
+      }
+      if (intent.selection.defaultRoute) {
+        // After the replaced one has put back what it found, and before anything changes again.
+        intent = await routes.remember(intent, deadline());
+        await book.write(intent);
       }
       const result = await gate.shared(async () => {
         // Long after it was planned, perhaps: the gate has a queue.
@@ -67,12 +75,9 @@ export function createApplier(options: ApplierOptions): Applier {
       begun = added;
       const links = await interfaces.list(intent.sandbox, deadline());
       const link = links.find((each) => each.name === intent.ifName);
-      const record: AttachmentRecord = {
-        ...added,
-        state: "attached",
-        attachedAt: clock.now(),
-        chain: { ...added.chain, ifIndex: link?.index },
-      };
+      begun = { ...added, chain: { ...added.chain, ifIndex: link?.index } };
+      begun = await routes.take(begun, link, deadline());
+      const record: AttachmentRecord = { ...begun, state: "attached", attachedAt: clock.now() };
       begun = record;
       await book.complete(record);
       return { record, link };
@@ -127,9 +132,11 @@ export function createApplier(options: ApplierOptions): Applier {
       const netnsPath = ifIndex !== undefined && taken ? undefined : there?.netnsPath;
       await executor.del({ ...cniOf(record), netnsPath }, result, deadline());
     });
-    if (ifIndex === undefined) return;
-    const left = (await namespaces.find(record.sandbox, deadline()))?.links.find(isOwn);
+    if (ifIndex === undefined && !record.chain.routesBefore) return;
+    const there = await namespaces.find(record.sandbox, deadline());
+    const left = there?.links.find(isOwn);
     if (left) throw leftBehind(record, left, "the plugins say they removed it");
+    if (there) await routes.giveBack(record, there, deadline());
   }
 
   return { attach, detach, undo };

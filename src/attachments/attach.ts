@@ -37,6 +37,12 @@ export function createAttach(core: EngineCore) {
       throw new PodplugError("OWNER_RESERVED", `owner ${owner} is the controller's alone`);
     }
     const selection = normalizeSelection(request.network);
+    if (selection.ipamClaimReference !== undefined && !caller.reconciler) {
+      // No plugin is told of it: those that know claims read them from the pod's own annotation, as with Multus.
+      const message =
+        "ipam-claim-reference works in a pod's annotation alone, where its network's plugin reads it";
+      throw new PodplugError("UNSUPPORTED", message);
+    }
     const wish: Wish = { selection, owner, key: request.key ?? "", replace: request.replace ?? false };
     const sandbox = await sandboxes.locate(request.target, signal);
     return await lanes.run(

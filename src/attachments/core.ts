@@ -2,7 +2,7 @@ import type { Clock } from "../domain/clock.ts";
 import type { Logger } from "../domain/log.ts";
 import type { PodRef } from "../domain/target.ts";
 import type { Executor } from "../executor/contract.ts";
-import type { InterfaceReader } from "../interfaces/contract.ts";
+import type { DefaultRoutes, InterfaceReader } from "../interfaces/contract.ts";
 import type { NetworkCatalog } from "../networks/contract.ts";
 import type { SandboxLocator } from "../sandbox/contract.ts";
 import type { Applier } from "./apply.ts";
@@ -21,7 +21,7 @@ export interface EngineOptions {
   readonly sandboxes: SandboxLocator;
   readonly networks: NetworkCatalog;
   readonly executor: Executor;
-  readonly interfaces: InterfaceReader;
+  readonly interfaces: InterfaceReader & DefaultRoutes;
   /** How many plugin chains may run at once. */
   readonly maxConcurrent: number;
   /** How long one network's plugins may take, for each verb afresh. */

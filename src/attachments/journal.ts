@@ -3,6 +3,7 @@ import type { Failure } from "../domain/errors.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { NetworkSelection } from "../domain/selection.ts";
 import type { Target } from "../domain/target.ts";
+import type { DefaultRoute } from "../interfaces/contract.ts";
 import type { Sandbox } from "../sandbox/contract.ts";
 
 /** What ADD ran with and answered: all that DEL needs, whatever became of the network's definition. */
@@ -16,6 +17,8 @@ export interface RecordedChain {
   readonly result?: JsonObject | undefined;
   /** The kernel's index of the interface after ADD; absent when ADD made no kernel interface. */
   readonly ifIndex?: number | undefined;
+  /** The default routes that the attachment replaces, noted before its ADD; absent when it asks for none. */
+  readonly routesBefore?: readonly DefaultRoute[] | undefined;
 }
 
 /** What the journal keeps of an attachment, identified by (sandbox.id, ifName). */

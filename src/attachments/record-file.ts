@@ -63,6 +63,14 @@ const selection = z.object({
   source: z.enum(networkSources).optional(),
 });
 
+const routesBefore = z.array(
+  z.object({
+    family: z.enum(["ipv4", "ipv6"]),
+    ifIndexes: z.array(nonNegative),
+    encoded: z.base64(),
+  }),
+);
+
 const chain = z.object({
   networkName: z.string(),
   config: z.string(),
@@ -70,6 +78,7 @@ const chain = z.object({
   capabilityArgs: jsonObject,
   result: jsonObject.optional(),
   ifIndex: nonNegative.optional(),
+  routesBefore: routesBefore.optional(),
 });
 
 const ourPart = z.object({
@@ -95,6 +104,7 @@ const ourPart = z.object({
   caller: z.string(),
   executor: z.string(),
   ifIndex: nonNegative.optional(),
+  routesBefore: routesBefore.optional(),
   replaces: chain.optional(),
   attachedAt: z.iso.datetime().optional(),
   failure: z
@@ -112,7 +122,7 @@ const ourPart = z.object({
 
 export function encodeRecord(record: AttachmentRecord): string {
   const { chain: ran, attachedAt, ...rest } = record;
-  const { result, ifIndex, networkName, config, cniArgs, capabilityArgs } = ran;
+  const { result, ifIndex, routesBefore: before, networkName, config, cniArgs, capabilityArgs } = ran;
   const entry: CacheEntry = {
     kind: result ? cacheKind : intentKind,
     containerId: record.sandbox.id,
@@ -124,7 +134,13 @@ export function encodeRecord(record: AttachmentRecord): string {
     capabilityArgs,
     result,
   };
-  const ours = { version: recordVersion, ...rest, ifIndex, attachedAt: attachedAt?.toISOString() };
+  const ours = {
+    version: recordVersion,
+    ...rest,
+    ifIndex,
+    routesBefore: before,
+    attachedAt: attachedAt?.toISOString(),
+  };
   return JSON.stringify(encodeCacheEntry(entry, { podplug: ours as unknown as JsonValue }));
 }
 
@@ -142,11 +158,19 @@ export function decodeRecord(bytes: Uint8Array): DecodedFile {
   const { version } = ours;
   if (typeof version === "number" && version > recordVersion) return { kind: "newer", version };
   try {
-    const { attachedAt, ifIndex, version: _version, ...rest } = ourPart.parse(ours);
+    const { attachedAt, ifIndex, routesBefore: before, version: _version, ...rest } = ourPart.parse(ours);
     const { networkName, config, cniArgs, capabilityArgs, result } = decodeCacheEntry(text).entry;
     // A result that can't be read would make every later answer fail.
     if (result) toNewestResult(result);
-    const ran: RecordedChain = { networkName, config, cniArgs, capabilityArgs, result, ifIndex };
+    const ran: RecordedChain = {
+      networkName,
+      config,
+      cniArgs,
+      capabilityArgs,
+      result,
+      ifIndex,
+      routesBefore: before,
+    };
     return {
       kind: "record",
       record: {

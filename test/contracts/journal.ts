@@ -24,7 +24,11 @@ export function journalContract(make: () => Promise<{ open(): Promise<Attachment
         source: "directory",
       },
       sandbox: { ...recordOf().sandbox, pod: { namespace: "demo", name: "web", uid: "u-1" } },
-      replaces: recordOf().chain,
+      chain: {
+        ...recordOf().chain,
+        routesBefore: [{ family: "ipv6", ifIndexes: [2, 3], encoded: "CgAAAP4D" }],
+      },
+      replaces: { ...recordOf().chain, routesBefore: [] },
       failure: { reason: "PLUGIN_FAILED", message: "no", plugin: "bridge", cniCode: 11, retryable: true },
     });
     await (await store.open()).write(record);

@@ -5,7 +5,6 @@ import {
   hardwareAddressOf,
   makePlugWorld,
   networksAnnotation,
-  type PlugPod,
   type PlugWorld,
   statusAnnotation,
   takeAway,

@@ -1,0 +1,66 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { beforeAll, expect, test } from "vitest";
+import { useCluster } from "./support/cluster.ts";
+import { makePlugWorld, networksAnnotation, type PlugWorld } from "./support/plug-world.ts";
+
+const cluster = useCluster();
+let world: PlugWorld;
+
+beforeAll(async () => {
+  world = await makePlugWorld(cluster);
+  for (const network of ["blue", "red", "green"]) await world.define(network);
+  return () => world[Symbol.asyncDispose]();
+});
+
+test("a pod created with an annotation is plugged as soon as it runs", async () => {
+  const pod = await world.startPod("born", { [networksAnnotation]: "blue@net1,red@data0" });
+  await pod.holds(["net1 blue", "data0 red"]);
+  await pod.networks(undefined);
+  await pod.holds([]);
+});
+
+test("pods that come and go while the agent is down are caught up", async () => {
+  const [gone, changed] = [await world.startPod("gone"), await world.startPod("changed")];
+  for (const pod of [gone, changed]) await pod.networks("blue@net1");
+  for (const pod of [gone, changed]) await pod.holds(["net1 blue"]);
+  await world.kill();
+  await cluster.kubectl(
+    "-n",
+    world.namespace.name,
+    "delete",
+    "pod",
+    gone.name,
+    "--grace-period=0",
+    "--force",
+  );
+  const born = await world.startPod("born-meanwhile", { [networksAnnotation]: "red@net1" });
+  await changed.networks(undefined);
+  await world.agent.start();
+  await born.holds(["net1 red"]);
+  await changed.holds([]);
+  await gone.isForgotten();
+  await born.networks(undefined);
+  await born.holds([]);
+});
+
+test("thirty changes under an agent that is killed again and again end as the last one says", {
+  timeout: 180_000,
+}, async () => {
+  const pods = [await world.startPod("flipped"), await world.startPod("flipped-too")];
+  const wishes = ["blue@net1", undefined, "red@net1,green@net2", "green@net2", "blue,red@net5", "red,red"];
+  for (let turn = 0; turn < 30; turn += 1) {
+    const pod = pods[turn % pods.length];
+    await pod?.networks(wishes[Math.floor(turn / pods.length) % wishes.length]);
+    if (turn % 2 === 0) continue;
+    // Spread, so that kills hit every part of what a change or a recovery is made of.
+    await delay((turn * 89) % 310);
+    await world.kill();
+    await world.agent.start();
+  }
+  for (const pod of pods) await pod.networks("red@net1,blue@net2");
+  for (const pod of pods) await pod.holds(["net1 red", "net2 blue"]);
+  expect(await world.nodeLinks()).toHaveLength(4);
+  for (const pod of pods) await pod.networks(undefined);
+  for (const pod of pods) await pod.holds([]);
+  expect(await world.nodeLinks()).toEqual([]);
+});

@@ -15,12 +15,18 @@ All faults are reported together, each with the path of its key, as
 [INVALID_CONFIGURATION](errors.md#invalid_configuration) with exit code 2.
 
 The schema holds what later versions will bring, so that files stay valid. A
-value that this version can't serve (Kubernetes as the source of networks or as
-the runtime, TLS, …) is refused at start, with what to set instead. Without
-effect in this version are \`ops\`, \`healing\`, \`cni.confDir\`,
-\`namespaceIsolation\`, \`globalNamespaces\`, the socket paths of runtimes and of
-Multus, and what else stands under \`controller\` and \`api.auth\`. A whole file
-that it serves:
+value that this version can't serve (TLS, another executor than \`direct\`, …) is
+refused at start, with what to set instead. Without effect in this version are
+\`ops\`, \`multusSocketPath\` and what else stands under \`api.auth\`. On a node of a
+cluster such a file is enough, and none but \`{}\` where the agent runs as a pod
+with a service account:
+
+\`\`\`yaml
+controller:
+  kubeconfig: /etc/podplug/kubeconfig
+\`\`\`
+
+Without a cluster:
 
 \`\`\`yaml
 runtime: netns
@@ -31,6 +37,25 @@ controller:
 \`\`\`
 
 [networks.md](networks.md) tells how to fill such a directory.
+
+A configuration file of multus-dynamic-networks-controller, that is one with no
+keys but \`criSocketPath\`, \`multusSocketPath\` and, in older ones, \`criType\`, is
+taken as it is. It means \`runtime: cri\` on that socket. Its Multus socket is
+noted and not used: podplug runs the plugins itself. Everything else has its
+default.
+
+**Runtimes that hide the namespace.** gVisor reads a namespace's interfaces only
+when a pod starts, and the guest of Kata Containers sees none that come later.
+Pods that they run are refused as
+[NAMESPACE_HIDDEN](errors.md#namespace_hidden), unless their runtime handler is
+listed in \`pluggableHandlers\`, for setups that bring the interface to the pod by
+other means. A handler has the name that the node's runtime configuration gives
+it, or its shim's: \`kata-qemu\`, \`io.containerd.runsc.v1\`.
+
+**Two processes.** \`podplug server\` and \`podplug controller --server ADDRESS\` read
+the same file. The server runs everything but the controller, whatever
+\`controller.enabled\` says; the controller reaches it on its Unix socket, and shows
+the key that the server keeps in \`stateDir\`.
 
 All keys with their defaults:
 

@@ -85,7 +85,8 @@ interface Link {
   readonly addr_info: readonly { readonly family: string; readonly local: string }[];
 }
 
-export async function makePlugWorld(cluster: Cluster): Promise<PlugWorld> {
+/** `config` is added to the agent's. */
+export async function makePlugWorld(cluster: Cluster, config: object = {}): Promise<PlugWorld> {
   await using cleanup = new AsyncDisposableStack();
   const plugins = cleanup.use(await makePluginDirectory());
   const gates = await cluster.makeFolder();
@@ -93,7 +94,7 @@ export async function makePlugWorld(cluster: Cluster): Promise<PlugWorld> {
   const agent = cleanup.use(
     await startClusterAgent(cluster, {
       binDirs: [plugins.path],
-      config: { healing: { intervalSeconds: 2 } },
+      config: { healing: { intervalSeconds: 2 }, ...config },
     }),
   );
   const leasesDir = join(agent.folder, "leases");

@@ -203,7 +203,9 @@ const peerSchema = z
     criType: z.enum(["", "crio", "containerd"], "must be crio or containerd").default(""),
   })
   // It finds pods by the CRI alone.
-  .transform(({ criType: _, ...paths }) => schema.parse({ runtime: "cri", ...paths }));
+  .transform(({ criSocketPath, multusSocketPath }) =>
+    schema.parse({ runtime: "cri", criSocketPath, multusSocketPath }),
+  );
 
 function isPeerConfig(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;

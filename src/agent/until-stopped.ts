@@ -52,7 +52,7 @@ export async function runUntilStopped(
     const { reason, kind, message, details } = asPodplugError(thrown);
     const faults = reason === "INVALID_CONFIGURATION" && details?.includes("\n");
     const told = new PodplugError(reason, faults ? `${configFile}:\n${details}` : message);
-    const coloured = "isTTY" in stderr && stderr.isTTY === true && !env["NO_COLOR"];
+    const coloured = "isTTY" in stderr && stderr.isTTY && !env["NO_COLOR"];
     stderr.write(formatError(told, command, createColours(coloured)));
     return kinds[kind].exitCode;
   }

@@ -136,3 +136,22 @@ test("agent is started with its configuration file, and its exit code is the pro
   ).toMatchObject({ code: 2 });
   expect(files).toEqual(["/etc/podplug.yaml"]);
 });
+
+test("server and controller are started alike, the controller with the address of its server", async () => {
+  const started: (readonly string[])[] = [];
+  const programs = {
+    server: async (file: string) => started.push(["server", file]) - 1,
+    controller: async (file: string, server: string) => started.push(["controller", file, server]) - 1,
+  };
+  expect(await cli(["server", "--config", "/p.yaml"], { programs })).toMatchObject({ code: 0 });
+  expect(await cli(["controller", "--config", "/p.yaml"], { programs })).toMatchObject({ code: 1 });
+  await cli(["controller", "--config", "/p.yaml"], { programs, server: "unix:///environment" });
+  await cli(["controller", "--config", "/p.yaml", "--server", "unix:///given"], { programs });
+  expect(started).toEqual([
+    ["server", "/p.yaml"],
+    ["controller", "/p.yaml", "unix:///run/podplug/podplug.sock"],
+    ["controller", "/p.yaml", "unix:///environment"],
+    ["controller", "/p.yaml", "unix:///given"],
+  ]);
+  expect(await cli(["controller"], { programs })).toMatchObject({ code: 2 });
+});

@@ -35,7 +35,22 @@ async function offered(
 }
 
 test.each([
-  [[""], ["attach", "detach", "list", "watch", "check", "info", "agent", "server", "controller", "completion", "help"]],
+  [
+    [""],
+    [
+      "attach",
+      "detach",
+      "list",
+      "watch",
+      "check",
+      "info",
+      "agent",
+      "server",
+      "controller",
+      "completion",
+      "help",
+    ],
+  ],
   [["li"], ["list"]],
   [["list", "--na"], ["--namespace"]],
   [
@@ -86,7 +101,19 @@ test.each([
   [["list", "--", "--na"], []],
   [
     ["nonsense", ""],
-    ["attach", "detach", "list", "watch", "check", "info", "agent", "server", "controller", "completion", "help"],
+    [
+      "attach",
+      "detach",
+      "list",
+      "watch",
+      "check",
+      "info",
+      "agent",
+      "server",
+      "controller",
+      "completion",
+      "help",
+    ],
   ],
 ])("%j is completed by %j", async (words, candidates) => {
   expect(await offered(words, await apiWithTwo())).toEqual(candidates);

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, expect, test } from "vitest";
 import { createNodeClient } from "../../src/client/node-client.ts";
 import { findMarkedProcesses } from "../../src/cni/processes.ts";
+import type { NetworkSelection } from "../../src/domain/selection.ts";
 import { neverAborted } from "../../src/domain/signals.ts";
 import { makePluginDirectory } from "../fixtures/plugins/plugin-directory.ts";
 import { eventually } from "../server/eventually.ts";
@@ -42,6 +43,8 @@ interface Scenario {
   readonly files: number;
   readonly plugins: number;
   readonly unlinks: number;
+  /** Durable records before the last one, where there are more than one. */
+  readonly intents?: number;
   /** Whether the attachment is there before. */
   readonly attachedBefore: boolean;
   change(world: World): Promise<unknown>;
@@ -56,6 +59,15 @@ const scenarios: readonly Scenario[] = [
     unlinks: 0,
     attachedBefore: false,
     change: (world) => attach(world, "slow-blue"),
+  },
+  {
+    what: "an attach with a default route",
+    files: 3,
+    intents: 2,
+    plugins: 2,
+    unlinks: 0,
+    attachedBefore: false,
+    change: (world) => attach(world, "slow-blue", false, { gateways: [world.node.gateway] }),
   },
   {
     what: "an attach that fails",
@@ -99,6 +111,10 @@ test.each(scenarios)(
     await node.defineNetwork("slow-green", [slow, node.bridgePlugin({ mtu: 1400 })]);
     await node.defineNetwork("broken", [slow, node.bridgePlugin(), { type: "broken" }]);
     await using netns = await makeNetns("kill");
+    await netns.ip("link", "add", "eth0", "address", "02:00:00:00:00:01", "type", "bridge");
+    await netns.ip("addr", "add", "192.0.2.2/24", "dev", "eth0");
+    await netns.ip("link", "set", "eth0", "up");
+    await netns.ip("route", "add", "default", "via", "192.0.2.1", "metric", "100");
     const agent = await prepareAgentProcess(node.configFile).start();
     const world: World = {
       node,
@@ -128,7 +144,7 @@ echo '{ "cniVersion": "1.0.0", "code": 100, "msg": "no" }'
 exit 1
 `;
 
-function pointsOf({ files, plugins, unlinks }: Scenario, round: number): readonly KillPoint[] {
+function pointsOf({ files, intents = 1, plugins, unlinks }: Scenario, round: number): readonly KillPoint[] {
   const points: KillPoint[] = [];
   const add = (step: KillPoint["step"], count: number, whens: readonly KillPoint["when"][]): void => {
     for (let nth = 1; nth <= count; nth += 1) {
@@ -139,7 +155,7 @@ function pointsOf({ files, plugins, unlinks }: Scenario, round: number): readonl
   add("content", files, ["before", "half", "after"]);
   add("rename", files, ["before", "after"]);
   // Completing what has a durable intent needs no second one.
-  add("directory", 1, ["before", "after"]);
+  add("directory", intents, ["before", "after"]);
   add("plugin", plugins, ["before", "half", "after"]);
   add("unlink", unlinks, ["before", "after"]);
   return points;
@@ -160,7 +176,8 @@ async function killAt(world: World, scenario: Scenario, point: KillPoint): Promi
   world.agent = await world.next.start();
   world.next = prepareAgentProcess(world.node.configFile);
   const left = await census(world);
-  expect(left, where).toEqual(left.link ? whole : gone);
+  const defaultRoute = scenario.intents && left.link ? "net1" : "eth0";
+  expect(left, where).toEqual({ ...(left.link ? whole : gone), defaultRoute });
   await eventually(
     async () => (await world.agent.openFiles()) <= world.idleFiles,
     `${where}: it holds no more than ${world.idleFiles} descriptors`,
@@ -169,7 +186,7 @@ async function killAt(world: World, scenario: Scenario, point: KillPoint): Promi
   await withClient(world, (client) =>
     client.detach({ target: target(world), which: { by: "interface", interface: "net1" } }, neverAborted),
   );
-  expect(await census(world), `${where}, detached`).toEqual(gone);
+  expect(await census(world), `${where}, detached`).toEqual({ ...gone, defaultRoute: "eth0" });
 }
 
 /** Within the time that is enough for any change to come to its end. */
@@ -184,18 +201,26 @@ async function census(world: World) {
   const { node, netns } = world;
   const links = await netns.ipJson<IpLink[]>("addr");
   const views = await withClient(world, (client) => client.list({ target: target(world) }, neverAborted));
+  const routes = await netns.ipJson<{ readonly dev: string }[]>("route", "show", "default");
   return {
     link: links.some((link) => link.ifname === "net1"),
     leases: (await node.leases()).length,
     journal: (await node.journalFiles()).length,
-    listed: views.map((view) => `${view.name} ${view.state}`),
+    listed: views.flatMap(({ origin, name, state }) => (origin === "podplug" ? [`${name} ${state}`] : [])),
     hostEnds: (await node.hostEnds()).length,
     processes: (await findMarkedProcesses(await node.markerPrefix())).length,
+    defaultRoute: routes.map(({ dev }) => dev).join(" "),
   };
 }
 
-async function attach(world: World, network: string, replace = false): Promise<unknown> {
-  const request = { target: target(world), network: { name: network, interface: "net1" }, replace };
+async function attach(
+  world: World,
+  name: string,
+  replace = false,
+  defaultRoute?: NetworkSelection["defaultRoute"],
+): Promise<unknown> {
+  const network = { name, interface: "net1", defaultRoute };
+  const request = { target: target(world), network, replace };
   return await withClient(world, (client) => client.attach(request, neverAborted));
 }
 

@@ -5,8 +5,12 @@ import type { PodFeed } from "../kube/contract.ts";
 /** How often it is looked whether namespaces are gone: a tenth of a millisecond for each that has attachments. */
 const intervalMs = 10_000;
 
-/** How long after a pod's last sign its namespace is looked for; the runtime takes it down about then. */
-const afterPodMs = 500;
+/**
+ * How long after a pod's last sign its namespace is looked for, and how long
+ * after that once more: the runtime takes it down about then, a pod that was
+ * deleted without grace later.
+ */
+const afterPodMs = [500, 2_500];
 
 /** Has the engine detach what ended with its sandbox: soon after a pod is gone, and every few seconds in any case. */
 export async function sweepOften(
@@ -23,7 +27,7 @@ export async function sweepOften(
   async function sweepAfterPods(feed: PodFeed): Promise<void> {
     for await (const event of feed.watch(stopped)) {
       if (event.kind !== "changed" || feed.get(event.key)) continue;
-      if (await passed(afterPodMs)) await engine.sweep();
+      for (const delayMs of afterPodMs) if (await passed(delayMs)) await engine.sweep();
     }
   }
 

@@ -40,10 +40,16 @@ export interface IpLink {
   }[];
 }
 
-/** Named uniquely, as test files run side by side. */
+/**
+ * Named uniquely, as test files run side by side. New links in it get no
+ * link-local addresses: the kernel makes those some time after a link is up,
+ * and two looks at it would differ.
+ */
 export async function makeNetns(prefix = "t"): Promise<TestNetns> {
   const name = `${prefix}-${randomBytes(4).toString("hex")}`;
   await command("ip", ["netns", "add", name]);
+  const setting = "/proc/sys/net/ipv6/conf/default/addr_gen_mode";
+  await command("ip", ["netns", "exec", name, "sh", "-c", `[ ! -e ${setting} ] || echo 1 >${setting}`]);
   return {
     name,
     path: `/run/netns/${name}`,

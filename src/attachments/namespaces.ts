@@ -43,7 +43,9 @@ export function createNamespaces(interfaces: InterfaceReader, sandboxes: Sandbox
     if (found) return found;
     // The namespace of a process that ended may live on under a name.
     const elsewhere = (await sandboxes.list(signal)).find(({ netns }) => isSameNetns(netns, sandbox.netns));
-    return elsewhere && (await look(elsewhere.netnsPath, sandbox, signal));
+    // Or without one, by other processes: a DEL that left its interface there would give away an address in use.
+    const netnsPath = elsewhere?.netnsPath ?? (await interfaces.search(sandbox.netns, signal));
+    return netnsPath === undefined ? undefined : await look(netnsPath, sandbox, signal);
   }
 
   return {

@@ -36,6 +36,8 @@ export interface NetnsPlace {
  */
 export interface InterfaceReader {
   identify(netnsPath: string, signal: AbortSignal): Promise<NetnsIdentity>;
+  /** Another way into a namespace whose path is gone: by a process that is in it. Undefined when there is none. */
+  search(netns: NetnsIdentity, signal: AbortSignal): Promise<string | undefined>;
   /** Every interface but `lo`, by ascending index. SANDBOX_NOT_READY when the path leads to another namespace by now. */
   list(place: NetnsPlace, signal: AbortSignal): Promise<readonly KernelInterface[]>;
 }

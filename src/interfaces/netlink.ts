@@ -12,12 +12,14 @@ import {
   type InterfaceReader,
   isSameNetns,
   type KernelInterface,
+  type NetnsIdentity,
   type NetnsPlace,
 } from "./contract.ts";
 import { dumpBufferLength, readDump } from "./dump.ts";
 import { loadLibc } from "./libc.ts";
 import { type OpenNetns, openNetns } from "./netns.ts";
 import { type Address, addressDump, type Link, linkDump } from "./rtnetlink.ts";
+import { pathsOfProcessesIn } from "./search-processes.ts";
 import { createTurns } from "./turns.ts";
 
 /**
@@ -84,9 +86,22 @@ export async function createNetlinkInterfaceReader(
     });
   }
 
+  const identify = (netnsPath: string, signal: AbortSignal): Promise<NetnsIdentity> =>
+    inNetns(netnsPath, signal, ({ inode, cookie }) => ({ bootId, inode, cookie }));
+
   return {
-    identify: (netnsPath, signal) =>
-      inNetns(netnsPath, signal, ({ inode, cookie }) => ({ bootId, inode, cookie })),
+    identify,
+    async search(netns, signal) {
+      for (const path of pathsOfProcessesIn(netns.inode.split(":")[1] ?? "")) {
+        try {
+          if (isSameNetns(await identify(path, signal), netns)) return path;
+        } catch (error) {
+          // The process has ended meanwhile; another may still be in there.
+          if (!(error instanceof PodplugError && error.reason === "TARGET_NOT_FOUND")) throw error;
+        }
+      }
+      return undefined;
+    },
     list: (place, signal) =>
       atPlace(place, signal, async ({ socket, buffer }) => {
         const links = await readDump(libc, socket, linkDump, buffer);

@@ -125,6 +125,11 @@ export function createFakeInterfaces(): FakeInterfaces {
     async identify(netnsPath, signal): Promise<NetnsIdentity> {
       return identityOf(look(netnsPath, signal));
     },
+    async search(netns, signal) {
+      if (signal.aborted) throw abortError(signal, "searching for a namespace");
+      const found = namespaces.entries().find(([, each]) => isSameNetns(identityOf(each), netns));
+      return found?.[0];
+    },
     async list(place, signal) {
       return linksOf(lookAt(place, signal));
     },

@@ -161,7 +161,7 @@ describe("with a kernel in memory", () => {
     fake.addNetns("/run/netns/a");
     const locator = createNetnsLocator({
       interfaces: {
-        list: fake.list,
+        ...fake,
         identify: async (path, looking) => {
           if (path === "/proc/1/ns/net") throw new PodplugError("PRIVILEGE_MISSING", "no CAP_SYS_PTRACE");
           return await fake.identify(path, looking);

@@ -1,10 +1,10 @@
 import type { Clock } from "../domain/clock.ts";
+import { pause } from "../domain/clock.ts";
 import { failureOf } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
 import type { InterfaceEvent, NodeApi } from "../domain/node-api.ts";
 import type { EventRecorder, PodFeed, PodStatusWriter } from "../kube/contract.ts";
 import type { AnnotationReader } from "./annotations/contract.ts";
-import { pause } from "./deadline.ts";
 import { KeyQueue } from "./key-queue.ts";
 import { KnownAttachments, podKeyOfInterface } from "./known-attachments.ts";
 import { createPublisher } from "./publish.ts";

@@ -12,14 +12,3 @@ export async function withDeadline<T>(
   );
   return await call(AbortSignal.any([options.signal, late.signal]));
 }
-
-/** Resolves after `delayMs`, or as soon as `signal` aborts. */
-export async function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const wake = (): void => resolve();
-  using _timer = clock.setTimer(delayMs, wake);
-  signal.addEventListener("abort", wake, { once: true });
-  await promise;
-  signal.removeEventListener("abort", wake);
-}

@@ -1,4 +1,5 @@
 import type { Clock } from "../domain/clock.ts";
+import { pause } from "../domain/clock.ts";
 import { asPodplugError } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
 import { podKeyOf } from "../domain/pod.ts";
@@ -13,7 +14,6 @@ import {
   type Occurrences,
   withBoundedMessage,
 } from "./event-object.ts";
-import { pause } from "./pause.ts";
 
 export interface EventRecorderOptions {
   readonly client: ApiClient;

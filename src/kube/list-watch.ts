@@ -1,4 +1,5 @@
 import type { Clock } from "../domain/clock.ts";
+import { pause } from "../domain/clock.ts";
 import { asPodplugError, PodplugError } from "../domain/errors.ts";
 import { isJsonObject } from "../domain/json.ts";
 import type { Logger } from "../domain/log.ts";
@@ -6,7 +7,6 @@ import type { ApiClient } from "./api-client.ts";
 import { messageIn } from "./api-errors.ts";
 import { backoffMs } from "./backoff.ts";
 import { resourceVersionOf } from "./metadata.ts";
-import { pause } from "./pause.ts";
 
 export interface ListWatchOptions {
   readonly client: ApiClient;

@@ -1,0 +1,25 @@
+import { type CacheEntry, cacheKind } from "../../src/cni/cache.ts";
+import type { CachedAttachments } from "../../src/cni/cached-attachments.ts";
+
+/** Another runtime's libcni cache, in memory. */
+export interface FakeCachedAttachments extends CachedAttachments {
+  put(entry: CacheEntry): void;
+}
+
+export function createFakeCachedAttachments(): FakeCachedAttachments {
+  const entries: CacheEntry[] = [];
+  return {
+    put(entry) {
+      entries.push(entry);
+    },
+    async find(containerId, ifName) {
+      return entries.findLast(
+        (entry) =>
+          entry.containerId === containerId &&
+          entry.ifName === ifName &&
+          entry.kind === cacheKind &&
+          entry.result !== undefined,
+      );
+    },
+  };
+}

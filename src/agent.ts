@@ -12,6 +12,7 @@ import { type ProgramOptions, runUntilStopped } from "./agent/until-stopped.ts";
 import { createEngine, type EndLeftovers } from "./attachments/engine.ts";
 import { createFileJournal } from "./attachments/file-journal.ts";
 import { createFileSteps, type FileSteps } from "./attachments/file-steps.ts";
+import { createCachedAttachments } from "./cni/cached-attachments.ts";
 import { createChildExec } from "./cni/child-exec.ts";
 import { createCni } from "./cni/cni.ts";
 import { createContainedExec } from "./cni/contained-exec.ts";
@@ -99,6 +100,7 @@ export async function startAgent({
     networks: createCatalog(config, kubernetes?.definitions, log),
     executor: createDirectExecutor({ cni }),
     interfaces,
+    cached: createCachedAttachments({ cacheDirs: config.cni.cacheDirs, log }),
     maxConcurrent: config.cni.maxConcurrent || Math.min(Math.max(2 * availableParallelism(), 4), 16),
     timeoutMs: Math.ceil(config.cni.timeoutSeconds * 1000),
     ifNaming: config.ifNaming,

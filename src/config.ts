@@ -86,6 +86,12 @@ const cni = z
       .max(1024)
       .default(0)
       .describe("how many networks are worked on at once; 0: twice the processors, 4 to 16"),
+    cacheDirs: z
+      .array(absolutePath)
+      .default(["/var/lib/cni/multus", "/var/lib/cni"])
+      .describe(
+        "libcni's caches of the cluster's meta plugin, which tell how what it plugged at a pod's creation is unplugged",
+      ),
     gc: z.array(z.string().min(1)).default([]).describe("networks whose plugins are asked for CNI GC"),
   })
   .prefault({});

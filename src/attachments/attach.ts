@@ -8,6 +8,7 @@ import { describeTarget } from "../domain/target.ts";
 import type { PreparedNetwork } from "../executor/contract.ts";
 import type { KernelInterface } from "../interfaces/contract.ts";
 import type { Sandbox } from "../sandbox/contract.ts";
+import { createAdopt } from "./adopt.ts";
 import { factsOf } from "./apply.ts";
 import type { EngineCore } from "./core.ts";
 import type { AttachmentRecord } from "./journal.ts";
@@ -16,7 +17,7 @@ import type { Plan, Wish } from "./plan.ts";
 import { planAttach } from "./plan.ts";
 import { viewOf, viewOfDetached } from "./view.ts";
 
-interface Work {
+export interface AttachWork {
   readonly caller: Caller;
   readonly request: AttachRequest;
   readonly wish: Wish;
@@ -30,11 +31,15 @@ type ClearPlan = Exclude<Plan, { step: "clean" }>;
 export function createAttach(core: EngineCore) {
   const { networks, executor, interfaces, sandboxes, namespaces, book, lanes, gate, feed, applier, log } =
     core;
+  const adopt = createAdopt(core);
 
   return async (caller: Caller, request: AttachRequest, signal: AbortSignal): Promise<AttachAnswer> => {
     const owner = request.owner || caller.name;
     if (isReservedOwner(owner) && !caller.reconciler) {
       throw new PodplugError("OWNER_RESERVED", `owner ${owner} is the controller's alone`);
+    }
+    if (request.adopt && !caller.reconciler) {
+      throw new PodplugError("DENIED", "adopting is the controller's alone");
     }
     const selection = normalizeSelection(request.network);
     if (selection.ipamClaimReference !== undefined && !caller.reconciler) {
@@ -52,11 +57,14 @@ export function createAttach(core: EngineCore) {
     );
   };
 
-  async function attachInLane(work: Work, signal: AbortSignal): Promise<AttachAnswer> {
+  async function attachInLane(work: AttachWork, signal: AbortSignal): Promise<AttachAnswer> {
     core.refuseWhenStopping();
     const { request, wish, sandbox } = work;
     if (sandbox.pod && core.isBeingDeleted(sandbox.pod)) {
       throw new PodplugError("POD_ENDING", `${describeTarget(request.target)} is being deleted`);
+    }
+    if (request.adopt && !book.get(sandbox.id, wish.selection.interface ?? "")) {
+      return await adopt(work, signal);
     }
     const validateOnly = request.validateOnly ?? false;
     const { plan, links } = await planNow(wish, sandbox, validateOnly, signal);
@@ -124,7 +132,7 @@ export function createAttach(core: EngineCore) {
 
   /** Checks all that can be checked before anything changes, and says what would be done. */
   async function intend(
-    { caller, request, wish, sandbox }: Work,
+    { caller, request, wish, sandbox }: AttachWork,
     plan: Exclude<ClearPlan, { step: "exists" }>,
     signal: AbortSignal,
   ): Promise<AttachmentRecord> {

@@ -1,3 +1,4 @@
+import type { CachedAttachments } from "../cni/cached-attachments.ts";
 import type { Clock } from "../domain/clock.ts";
 import type { Logger } from "../domain/log.ts";
 import type { PodRef } from "../domain/target.ts";
@@ -22,6 +23,8 @@ export interface EngineOptions {
   readonly networks: NetworkCatalog;
   readonly executor: Executor;
   readonly interfaces: InterfaceReader & DefaultRoutes;
+  /** What other runtimes of the node attached. */
+  readonly cached: CachedAttachments;
   /** How many plugin chains may run at once. */
   readonly maxConcurrent: number;
   /** How long one network's plugins may take, for each verb afresh. */

@@ -40,6 +40,8 @@ export interface AttachmentRecord {
   readonly caller: string;
   readonly executor: string;
   readonly chain: RecordedChain;
+  /** The cluster's meta plugin ran the ADD, at the pod's creation. */
+  readonly adopted?: true | undefined;
   /** The chain of the attachment that this one takes the place of, until that one's DEL succeeded. */
   readonly replaces?: RecordedChain | undefined;
   readonly attachedAt?: Date | undefined;

@@ -56,7 +56,7 @@ export function createLook(core: EngineCore) {
     const changes = feed.subscribe(AbortSignal.any([signal, left.signal]));
     try {
       for (const view of await list({ target }, signal)) {
-        if (view.origin === "podplug") yield { kind: "present", interface: view };
+        if (view.attachmentId !== "") yield { kind: "present", interface: view };
       }
       yield { kind: "synced" };
       for await (const event of changes) {

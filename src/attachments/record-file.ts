@@ -103,6 +103,7 @@ const ourPart = z.object({
   key: z.string(),
   caller: z.string(),
   executor: z.string(),
+  adopted: z.literal(true).optional(),
   ifIndex: nonNegative.optional(),
   routesBefore: routesBefore.optional(),
   replaces: chain.optional(),

@@ -74,7 +74,7 @@ function attachmentPart(link: KernelInterface | undefined, record: AttachmentRec
   const failure = record.failure ?? drift(link, record);
   return {
     network: record.network,
-    origin: "podplug" as const,
+    origin: record.adopted ? ("pod" as const) : ("podplug" as const),
     gateways: (result?.ips ?? []).flatMap(({ gateway }) => gateway ?? []),
     state: failure && record.state === "attached" ? ("failed" as const) : record.state,
     attachedAt: record.attachedAt,

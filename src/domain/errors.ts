@@ -167,6 +167,13 @@ export const reasons = {
       "The interface isn't an attachment: lo, the pod's own network, or one that nobody plugged through podplug.",
     cure: "Leave it: it goes with the pod.",
   },
+  NOT_ADOPTABLE: {
+    kind: "conflict",
+    transient: false,
+    cause:
+      "The interface isn't one that podplug can take over: no CNI cache of the node tells how it was plugged, or the link is another one by now.",
+    cure: "Leave it: it goes with the pod. Where the meta plugin keeps its cache elsewhere, name that in cni.cacheDirs.",
+  },
   UNSUPPORTED: {
     kind: "unsupported",
     transient: false,

@@ -41,6 +41,12 @@ export interface AttachRequest {
   readonly key?: string | undefined;
   /** When the name is this owner's with other attributes: DEL and ADD as one change. */
   readonly replace?: boolean | undefined;
+  /**
+   * The interface is there already, plugged at the pod's creation by the
+   * cluster's meta plugin: take it over as it is instead of attaching.
+   * NOT_ADOPTABLE when that can't be. For podplug's reconcilers alone.
+   */
+  readonly adopt?: boolean | undefined;
 }
 
 export interface AttachAnswer {

@@ -200,3 +200,8 @@ function isUsableMac(mac: string): boolean {
 function quote(text: string | undefined): string {
   return JSON.stringify(text);
 }
+
+/** An address without its prefix length. */
+export function bareAddress(address: string): string {
+  return address.split("/", 1)[0] ?? "";
+}

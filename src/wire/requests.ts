@@ -23,6 +23,7 @@ export function attachRequestToProto(request: AttachRequest): proto.AttachNetwor
     owner: request.owner ?? "",
     key: request.key ?? "",
     replace: request.replace ?? false,
+    adopt: request.adopt ?? false,
   });
 }
 
@@ -35,6 +36,7 @@ export function attachRequestFromProto(message: proto.AttachNetworkRequest): Att
     owner: message.owner || undefined,
     key: message.key || undefined,
     replace: message.replace,
+    adopt: message.adopt,
   };
 }
 

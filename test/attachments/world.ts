@@ -8,6 +8,7 @@ import { silentLogger } from "../../src/domain/log.ts";
 import type { NodeApi } from "../../src/domain/node-api.ts";
 import { neverAborted } from "../../src/domain/signals.ts";
 import type { Target } from "../../src/domain/target.ts";
+import { createFakeCachedAttachments } from "../fakes/fake-cached-attachments.ts";
 import { createFakeExecutor } from "../fakes/fake-executor.ts";
 import { createFakeInterfaces } from "../fakes/fake-interfaces.ts";
 import { createFakeNetworks } from "../fakes/fake-networks.ts";
@@ -40,6 +41,7 @@ export async function createWorld(changes: Partial<EngineOptions> = {}) {
   const sandboxes = createFakeSandboxes(interfaces);
   const networks = createFakeNetworks("directory");
   const executor = createFakeExecutor(interfaces);
+  const cached = createFakeCachedAttachments();
   const clock = createManualClock();
   const journal: AttachmentJournal = changes.journal ?? new MemoryJournal();
   networks.define("blue");
@@ -56,6 +58,7 @@ export async function createWorld(changes: Partial<EngineOptions> = {}) {
       networks,
       executor,
       interfaces,
+      cached,
       maxConcurrent: 4,
       timeoutMs: 60_000,
       ifNaming: "npwg",
@@ -71,6 +74,7 @@ export async function createWorld(changes: Partial<EngineOptions> = {}) {
     sandboxes,
     networks,
     executor,
+    cached,
     clock,
     journal,
     get engine() {

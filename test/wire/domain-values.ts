@@ -135,8 +135,16 @@ export const podInterface: Arbitrary<PodInterface> = fc.record(
 );
 
 export const attachRequest: Arbitrary<AttachRequest> = fc.record(
-  { target, network: selection, validateOnly: fc.boolean(), owner: word, key: word, replace: fc.boolean() },
-  { requiredKeys: ["target", "network", "validateOnly", "replace"] },
+  {
+    target,
+    network: selection,
+    validateOnly: fc.boolean(),
+    owner: word,
+    key: word,
+    replace: fc.boolean(),
+    adopt: fc.boolean(),
+  },
+  { requiredKeys: ["target", "network", "validateOnly", "replace", "adopt"] },
 );
 
 const choice: Arbitrary<AttachmentChoice> = fc.oneof(

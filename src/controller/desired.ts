@@ -2,44 +2,12 @@ import { createHash } from "node:crypto";
 import { canonicalJson } from "../domain/json.ts";
 import { hashedNetName, isInterfaceName, lowestFreeNetName } from "../domain/names.ts";
 import type { PodInterface } from "../domain/node-api.ts";
-import type { NetworkSelection } from "../domain/selection.ts";
+import { bareAddress, type NetworkSelection } from "../domain/selection.ts";
 import type { WantedSelection } from "./annotations/contract.ts";
-import { attachedName, isComplete, isLost, madeNames } from "./attachments.ts";
-import { interfaceOf, isDefault, networkOf, type StatusEntry } from "./status-entries.ts";
-
-export interface StepsInput {
-  /** Whose attachments these are to be; nobody else's are ever touched. */
-  readonly owner: string;
-  readonly podNamespace: string;
-  /** In the annotation's order. */
-  readonly wanted: readonly WantedSelection[];
-  /** All that the node says is in the pod. */
-  readonly interfaces: readonly PodInterface[];
-  /** What network-status says: it knows what the pod was created with, and the names of an earlier sandbox. */
-  readonly status: readonly StatusEntry[];
-  /** How the node names what nobody names. */
-  readonly ifNaming: "npwg" | "hash";
-  /** On such pods nothing is healed, and no name is `netN`. */
-  readonly isKubeVirt: boolean;
-  /** Whether a link that vanished is made again. */
-  readonly heals: boolean;
-}
-
-export type Step =
-  | {
-      readonly kind: "attach";
-      readonly network: string;
-      readonly selection: NetworkSelection;
-      readonly key: string;
-      /** The attachment of that name or key is ours, with other attributes. */
-      readonly replace: boolean;
-    }
-  | {
-      readonly kind: "detach";
-      readonly attachment: PodInterface;
-      /** lost: its link is gone, and it is attached again by the next step. */
-      readonly why: "unwanted" | "lost";
-    };
+import { attachedName, isComplete, isLost } from "./attachments.ts";
+import { adoption, matchColdPlugged } from "./cold-plugged.ts";
+import { interfaceOf, networkOf, type StatusEntry, wholeName } from "./status-entries.ts";
+import type { Step, StepsInput } from "./steps.ts";
 
 /**
  * The steps from what is there to what is wanted, in their order: adds as the
@@ -57,7 +25,7 @@ export function stepsBetween(input: StepsInput): readonly Step[] {
   const keys = new Set(own.map(({ key }) => key));
   const changes = input.wanted.flatMap((wanted): readonly Step[] => {
     const found = matches.get(wanted);
-    if (found === "cold") return [];
+    if (found && "coldPlugged" in found) return adoption(wanted, found.coldPlugged, input.interfaces);
     if (found && networkOfKey(found.key) === wanted.network) return change(wanted, found, found.key, input);
     const key = freeKey(wanted, keys);
     keys.add(key);
@@ -74,7 +42,7 @@ export function stepsBetween(input: StepsInput): readonly Step[] {
   return [...removals.filter(isFirst), ...changes, ...removals.filter((removal) => !isFirst(removal))];
 }
 
-type Match = PodInterface | "cold";
+type Match = PodInterface | { readonly coldPlugged: StatusEntry };
 
 /**
  * Which wanted selection each present attachment stands for. Names decide for
@@ -84,7 +52,10 @@ type Match = PodInterface | "cold";
  */
 function match(input: StepsInput, own: readonly PodInterface[]): ReadonlyMap<WantedSelection, Match> {
   const { wanted, podNamespace } = input;
-  const matches = new Map<WantedSelection, Match>();
+  const coldPlugged = matchColdPlugged(input);
+  const matches = new Map<WantedSelection, Match>(
+    [...coldPlugged].map(([each, entry]) => [each, { coldPlugged: entry }]),
+  );
   const free = new Set(own);
   const pair = (selects: (each: WantedSelection, attachment: PodInterface) => boolean): void => {
     for (const each of wanted) {
@@ -106,7 +77,6 @@ function match(input: StepsInput, own: readonly PodInterface[]): ReadonlyMap<Wan
   const isSame = (each: WantedSelection, attachment: PodInterface): boolean =>
     isSameSelection(each, attachment, podNamespace);
 
-  matchCold(input, matches);
   pair(isNamed);
   pair(
     (each, attachment) =>
@@ -120,38 +90,6 @@ function match(input: StepsInput, own: readonly PodInterface[]): ReadonlyMap<Wan
 
 function namesWanted(wanted: readonly WantedSelection[]): ReadonlySet<string> {
   return new Set(wanted.flatMap(({ selection }) => selection.interface ?? []));
-}
-
-function matchCold(
-  { wanted, status, interfaces, podNamespace }: StepsInput,
-  matches: Map<WantedSelection, Match>,
-): void {
-  // A name of ours may be another link's by now: KubeVirt puts dummies under them.
-  const ours = new Set(
-    interfaces
-      .filter(({ attachmentId }) => attachmentId !== "")
-      .flatMap((each) => [attachedName(each), each.name, ...madeNames(each)]),
-  );
-  const links = new Set(interfaces.map(({ name }) => name));
-  const free = new Set(
-    status.filter((entry) => {
-      const name = interfaceOf(entry);
-      if (name === "" || isDefault(entry) || ours.has(name)) return false;
-      // Without a link it may be an earlier sandbox's, unless its device says why there is none.
-      return links.has(name) || entry["device-info"] !== undefined;
-    }),
-  );
-  const take = (each: WantedSelection, isOne: (entry: StatusEntry) => boolean): void => {
-    if (matches.has(each)) return;
-    const found = [...free].find(
-      (entry) => wholeName(networkOf(entry), podNamespace) === each.network && isOne(entry),
-    );
-    if (!found) return;
-    matches.set(each, "cold");
-    free.delete(found);
-  };
-  for (const each of wanted) take(each, (entry) => interfaceOf(entry) === each.selection.interface);
-  for (const each of wanted) if (each.selection.interface === undefined) take(each, () => true);
 }
 
 /** What brings an attachment of ours to what is wanted of it. */
@@ -190,7 +128,7 @@ function isSameSelection(
 
 function isInTheWay(attachment: PodInterface, selection: NetworkSelection): boolean {
   const held = attachment.selection;
-  const bare = (ips: readonly string[] = []): readonly string[] => ips.map((ip) => ip.split("/", 1)[0] ?? "");
+  const bare = (ips: readonly string[] = []): readonly string[] => ips.map(bareAddress);
   return (
     selection.interface === attachedName(attachment) ||
     (selection.mac !== undefined && selection.mac === held?.mac) ||
@@ -247,8 +185,4 @@ function hashedName(key: string): string {
 
 function networkOfKey(key: string): string {
   return key.slice(0, Math.max(key.lastIndexOf("#"), 0));
-}
-
-function wholeName(name: string, podNamespace: string): string {
-  return name.includes("/") ? name : `${podNamespace}/${name}`;
 }

@@ -2,17 +2,18 @@ import type { Clock } from "../domain/clock.ts";
 import { asPodplugError, type PodplugError } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
 import type { NodeApi, PodInterface } from "../domain/node-api.ts";
-import type { Pod, PodKey } from "../domain/pod.ts";
+import { type Pod, type PodKey, podKeyOf } from "../domain/pod.ts";
 import type { EventRecorder, PodFeed } from "../kube/contract.ts";
 import { networkStatusAnnotation } from "../kube/contract.ts";
 import type { AnnotationReader, Wanted } from "./annotations/contract.ts";
 import { withDeadline } from "./deadline.ts";
-import { type Step, stepsBetween } from "./desired.ts";
+import { stepsBetween } from "./desired.ts";
 import { addedEvent, addFailedEvent, refusedEvent, removedEvent, removeFailedEvent } from "./events.ts";
 import type { Outcome } from "./key-queue.ts";
 import type { KnownAttachments } from "./known-attachments.ts";
 import { isKubeVirt, targetOf } from "./pod-words.ts";
 import { readStatus } from "./status-entries.ts";
+import type { Step } from "./steps.ts";
 
 export interface ReconcilerOptions {
   readonly api: NodeApi;
@@ -97,13 +98,23 @@ export function createReconciler(options: ReconcilerOptions) {
         lostStays = false;
         continue;
       }
-      const failure =
-        step.kind === "attach" ? await attach(pod, reader, step, signal) : await detach(pod, step, signal);
+      const failure = await take(pod, reader, step, signal);
       outcome = worse(outcome, failure);
       lostStays = failure !== "done" && step.kind === "detach" && step.why === "lost";
       if (index < steps.length - 1) publish(key);
     }
     return outcome;
+  }
+
+  async function take(pod: Pod, reader: AnnotationReader, step: Step, signal: AbortSignal): Promise<Outcome> {
+    switch (step.kind) {
+      case "attach":
+        return await attach(pod, reader, step, signal);
+      case "adopt":
+        return await adopt(pod, reader, step, signal);
+      case "detach":
+        return await detach(pod, step, signal);
+    }
   }
 
   function isStillWanted(key: PodKey, pod: Pod, { annotation }: AnnotationReader): boolean {
@@ -132,6 +143,30 @@ export function createReconciler(options: ReconcilerOptions) {
       const error = asPodplugError(thrown);
       if (isPodsAffair(error)) events.record(pod, addFailedEvent(network, selection.interface, error));
       return stepFailed(pod, error, { network, interface: selection.interface }, "attaching failed");
+    }
+  }
+
+  async function adopt(
+    pod: Pod,
+    { owner }: AnnotationReader,
+    { network, selection, key }: Step & { kind: "adopt" },
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    try {
+      const request = { target: targetOf(pod), network: selection, owner, key, adopt: true };
+      await call(signal, (each) => api.attach(request, each));
+      return "done";
+    } catch (thrown) {
+      if (signal.aborted) return "done";
+      const error = asPodplugError(thrown);
+      const facts = { network, interface: selection.interface };
+      if (error.reason !== "NOT_ADOPTABLE") return stepFailed(pod, error, facts, "adopting failed");
+      // It is there as asked for all the same, and nobody can do anything about the rest.
+      log.debug(
+        { pod: podKeyOf(pod), ...facts, err: error },
+        "what the pod was created with can't be adopted",
+      );
+      return "done";
     }
   }
 

@@ -37,6 +37,21 @@ export function networkOf(entry: StatusEntry): string {
   return textOf(entry["name"]);
 }
 
+/** Bare, without prefix. */
+export function ipsOf(entry: StatusEntry): readonly string[] {
+  const ips = entry["ips"];
+  return Array.isArray(ips) ? ips.map(textOf) : [];
+}
+
+export function macOf(entry: StatusEntry): string {
+  return textOf(entry["mac"]).toLowerCase();
+}
+
+/** A network's name with its namespace, which is the pod's where none is written. */
+export function wholeName(network: string, podNamespace: string): string {
+  return network.includes("/") ? network : `${podNamespace}/${network}`;
+}
+
 export function isDefault(entry: StatusEntry): boolean {
   return entry["default"] === true;
 }

@@ -2,8 +2,18 @@ import { isIPv6 } from "node:net";
 import type { CniResult } from "../cni/results.ts";
 import { canonicalJson, type JsonObject } from "../domain/json.ts";
 import type { PodInterface } from "../domain/node-api.ts";
+import { bareAddress } from "../domain/selection.ts";
 import { attachedName, isComplete, isLost, resultOf } from "./attachments.ts";
-import { interfaceOf, isDefault, readStatus, type StatusEntry, writeStatus } from "./status-entries.ts";
+import {
+  interfaceOf,
+  ipsOf,
+  isDefault,
+  macOf,
+  networkOf,
+  readStatus,
+  type StatusEntry,
+  writeStatus,
+} from "./status-entries.ts";
 
 export interface StatusInput {
   /** The annotation as it is; absent when the pod has none. */
@@ -41,7 +51,7 @@ export function nextStatus(input: StatusInput): NextStatus {
   const before = present.kind === "entries" ? present.entries : [];
   const ours = interfaces
     .filter((each) => each.attachmentId !== "" && isComplete(each) && (isKubeVirt || !isLost(each)))
-    .flatMap(entriesOf);
+    .flatMap((each) => entriesOf(each).map((entry) => ({ entry, isAdopted: each.origin === "pod" })));
   const kept = keepPlaces(before, ours, (entry) => isStale(entry, input));
   const entries = defaultFirst(ours.length > 0 ? withDefault(kept, input) : kept);
   // What nobody can read is left alone until there is something to say.
@@ -55,21 +65,36 @@ export function nextStatus(input: StatusInput): NextStatus {
   return { kind: "write", text: writeStatus(entries) };
 }
 
+interface OwnEntry {
+  readonly entry: StatusEntry;
+  readonly isAdopted: boolean;
+}
+
 function keepPlaces(
   before: readonly StatusEntry[],
-  ours: readonly StatusEntry[],
+  ours: readonly OwnEntry[],
   isGone: (entry: StatusEntry) => boolean,
 ): readonly StatusEntry[] {
-  const waiting = new Map(ours.map((entry) => [interfaceOf(entry), entry]));
+  const waiting = new Map(ours.map((own) => [interfaceOf(own.entry), own]));
   const names = new Set(waiting.keys());
   const kept = before.flatMap((entry) => {
     const name = interfaceOf(entry);
     if (!names.has(name)) return isGone(entry) ? [] : [entry];
     const own = waiting.get(name);
     waiting.delete(name);
-    return own ? [own] : [];
+    if (!own) return [];
+    return own.isAdopted && saysTheSame(entry, own.entry) ? [entry] : [own.entry];
   });
-  return [...kept, ...waiting.values()];
+  return [...kept, ...[...waiting.values()].map(({ entry }) => entry)];
+}
+
+/** Of an adopted attachment the entry stays as the meta plugin wrote it, unless it is wrong. */
+function saysTheSame(theirs: StatusEntry, ours: StatusEntry): boolean {
+  return (
+    networkOf(theirs) === networkOf(ours) &&
+    macOf(theirs) === macOf(ours) &&
+    ipsOf(theirs).join() === ipsOf(ours).join()
+  );
 }
 
 /**
@@ -95,7 +120,7 @@ function withDefault(
   const entry = compact({
     name: defaultNetworkName,
     interface: own.name,
-    ips: own.ips.map(bare).filter((ip) => !isLinkLocal(ip)),
+    ips: own.ips.map(bareAddress).filter((ip) => !isLinkLocal(ip)),
     mac: own.mac,
     mtu: own.mtu,
     default: true,
@@ -122,7 +147,7 @@ function entriesOf(attachment: PodInterface): readonly StatusEntry[] {
       compact({
         name: attachment.network,
         interface: attachedName(attachment),
-        ips: (result?.ips ?? []).map(({ address }) => bare(address)),
+        ips: (result?.ips ?? []).map(({ address }) => bareAddress(address)),
         mac: attachment.mac,
         mtu: attachment.mtu,
         ...common,
@@ -139,7 +164,7 @@ function entriesOf(attachment: PodInterface): readonly StatusEntry[] {
       // An address that says no interface belongs to the only or the last one.
       ips: (result?.ips ?? [])
         .filter((ip) => made.length === 1 || (ip.interface ?? last) === index)
-        .map(({ address }) => bare(address)),
+        .map(({ address }) => bareAddress(address)),
       mac: link.mac || (isMain ? attachment.mac : ""),
       mtu: mtu || (isMain ? attachment.mtu : 0),
       ...common,
@@ -168,7 +193,7 @@ function deviceInfoOf(attachment: PodInterface, result: CniResult | undefined): 
 
 function defaultGatewaysOf(result: CniResult | undefined): readonly string[] {
   return (result?.routes ?? [])
-    .filter(({ dst }) => dst === "0.0.0.0/0" || (dst.endsWith("/0") && isIPv6(bare(dst))))
+    .filter(({ dst }) => dst === "0.0.0.0/0" || (dst.endsWith("/0") && isIPv6(bareAddress(dst))))
     .flatMap(({ gw }) => gw || []);
 }
 
@@ -186,10 +211,6 @@ function compact(entry: Readonly<Record<string, unknown>>): StatusEntry {
 
 function isEmptyList(value: unknown): boolean {
   return Array.isArray(value) && value.length === 0;
-}
-
-function bare(address: string): string {
-  return address.split("/", 1)[0] ?? "";
 }
 
 function isLinkLocal(ip: string): boolean {

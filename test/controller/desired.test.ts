@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { npwgAnnotation } from "../../src/controller/annotations/npwg.ts";
-import { type Step, type StepsInput, stepsBetween } from "../../src/controller/desired.ts";
+import { stepsBetween } from "../../src/controller/desired.ts";
+import type { Step, StepsInput } from "../../src/controller/steps.ts";
 import { attached, bareLink } from "./pod-interfaces.ts";
 
 const eth0 = bareLink("eth0");
@@ -21,13 +22,13 @@ function steps(networks: string, input: Partial<StepsInput>): readonly Step[] {
   });
 }
 
-/** `+ net1 default/blue`, `- net1`, `~ net1 default/red` for a change in place. */
+/** `+ net1 default/blue`, `- net1`, `~ net1 default/red` for a change in place, `= net1 default/blue` for an adoption. */
 const told = (list: readonly Step[]): readonly string[] =>
-  list.map((step) =>
-    step.kind === "detach"
-      ? `- ${step.attachment.name}`
-      : `${step.replace ? "~" : "+"} ${step.selection.interface ?? "?"} ${step.network}`,
-  );
+  list.map((step) => {
+    if (step.kind === "detach") return `- ${step.attachment.name}`;
+    const sign = step.kind === "adopt" ? "=" : step.replace ? "~" : "+";
+    return `${sign} ${step.selection.interface ?? "?"} ${step.network}`;
+  });
 
 const net1 = attached("net1");
 const unnamed = attached("net1", { selection: { name: "blue" } });
@@ -124,6 +125,38 @@ describe("steps", () => {
     const interfaces = [eth0, bareLink("net1"), renamed, bareLink("net1b")];
     expect(steps("blue@net1", { interfaces, status, isKubeVirt: true })).toEqual([]);
     expect(steps("blue", { interfaces, status, isKubeVirt: true })).toEqual([]);
+  });
+
+  test("adopt what the pod was created with, by its name or its network, and only what is asked for", () => {
+    const status = [
+      { name: "cluster", interface: "eth0", default: true },
+      { name: "default/blue", interface: "net1", ips: ["10.1.1.5"], mac: "02:00:00:00:00:AA" },
+      { name: "default/red", interface: "ens4" },
+      { name: "default/green", interface: "net3" },
+    ];
+    const interfaces = [eth0, bareLink("net1"), bareLink("ens4"), bareLink("net3")];
+    expect(told(steps("blue,red@ens4", { status, interfaces }))).toEqual([
+      "= net1 default/blue",
+      "= ens4 default/red",
+    ]);
+    const asCreated = JSON.stringify([{ name: "blue", ips: ["10.1.1.5/24"], mac: "02:00:00:00:00:aa" }]);
+    expect(told(steps(asCreated, { status, interfaces }))).toEqual(["= net1 default/blue"]);
+    expect(told(steps("", { status, interfaces }))).toEqual([]);
+  });
+
+  test("adopt and then change what the annotation asked for otherwise at the pod's creation", () => {
+    const status = [{ name: "default/blue", interface: "net1", ips: ["10.1.1.5"] }];
+    const changed = JSON.stringify([{ name: "blue", interface: "net1", ips: ["10.1.1.6/24"] }]);
+    const [adopt, change] = steps(changed, { status, interfaces: [eth0, bareLink("net1")] });
+    expect(adopt).toMatchObject({ kind: "adopt", selection: { name: "blue", interface: "net1" } });
+    expect(adopt).not.toHaveProperty("selection.ips");
+    expect(change).toMatchObject({ kind: "attach", replace: true, selection: { ips: ["10.1.1.6/24"] } });
+  });
+
+  test("are none for what was adopted, and a removal once it isn't asked for any more", () => {
+    const adopted = attached("net1", { origin: "pod" });
+    expect(steps("blue", { interfaces: [eth0, adopted] })).toEqual([]);
+    expect(told(steps("", { interfaces: [eth0, adopted] }))).toEqual(["- net1"]);
   });
 
   test("count a cold-plugged device without a link as there", () => {

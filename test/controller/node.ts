@@ -9,6 +9,7 @@ import type { JsonObject } from "../../src/domain/json.ts";
 import { silentLogger } from "../../src/domain/log.ts";
 import type { NodeApi } from "../../src/domain/node-api.ts";
 import type { Pod } from "../../src/domain/pod.ts";
+import { bareAddress } from "../../src/domain/selection.ts";
 import { networkStatusAnnotation } from "../../src/kube/contract.ts";
 import { createWorld } from "../attachments/world.ts";
 import { createFakeCluster } from "../fakes/fake-cluster.ts";
@@ -157,6 +158,33 @@ export async function createNode({ concurrency = 32 } = {}) {
         ...(networks !== undefined && { [networksAnnotation]: networks }),
       };
       cluster.setPod({ ...facts, name, uid: sandbox.pod?.uid ?? "", annotations });
+      await quiet();
+    },
+    /** What a meta plugin does at a pod's creation: an attachment in its own cache, and its network-status. */
+    async coldPlug(name: string, ifName: string, network: string): Promise<void> {
+      const { id, netnsPath } = await world.sandboxes.locate(
+        { kind: "pod", pod: { namespace: "default", name } },
+        world.never,
+      );
+      const entry = {
+        kind: "cniCacheV1",
+        containerId: id,
+        ifName,
+        networkName: network,
+        netnsPath,
+        config: JSON.stringify({ cniVersion: "1.0.0", name: network, type: "fake" }),
+        cniArgs: [],
+        capabilityArgs: {},
+      };
+      const result = await world.executor.add(entry, world.never);
+      world.cached.put({ ...entry, result });
+      const [address = ""] =
+        world.interfaces.links(netnsPath).find((link) => link.name === ifName)?.ips ?? [];
+      const added = { name: `default/${network}`, interface: ifName, ips: [bareAddress(address)], dns: {} };
+      const before = statusOf(name);
+      const status =
+        before.length > 0 ? before : [{ name: "cluster", interface: "eth0", default: true, dns: {} }];
+      cluster.annotate(`default/${name}`, { [networkStatusAnnotation]: JSON.stringify([...status, added]) });
       await quiet();
     },
     async replaceSandbox(name: string): Promise<void> {

@@ -94,6 +94,26 @@ describe("network-status", () => {
     expect(next({ text, interfaces: [...coldLinks, net5] })).toEqual({ kind: "unchanged" });
   });
 
+  test("keeps an adopted attachment's entry as the meta plugin wrote it, unless it is wrong or lost", () => {
+    const cniResult = {
+      cniVersion: "1.0.0",
+      interfaces: [{ name: "net1", mac: "8a:1d:e6:28:31:e0", sandbox: "/run/netns/a" }],
+      ips: [{ address: "10.251.0.2/22", gateway: "10.251.0.1", interface: 0 }],
+    };
+    const adopted = attached("net1", { origin: "pod", cniResult });
+    const interfaces = [eth0, adopted, bareLink("ens4")];
+    expect(next({ text: coldPlugged, interfaces })).toEqual({ kind: "unchanged" });
+    const wrong = coldPlugged.replace("10.251.0.2", "10.251.0.9");
+    expect(entriesOf(next({ text: wrong, interfaces }))[1]).toMatchObject({ ips: ["10.251.0.2"] });
+    const lost = JSON.stringify((JSON.parse(coldPlugged) as object[]).filter((_, index) => index !== 1));
+    expect(namesOf(next({ text: lost, interfaces }))).toEqual(["eth0", "ens4", "net1"]);
+    expect(namesOf(next({ text: coldPlugged, interfaces: [eth0, net5, bareLink("ens4")] }))).toEqual([
+      "eth0",
+      "ens4",
+      "net5",
+    ]);
+  });
+
   test("is left alone on a pod without attachments", () => {
     for (const text of [undefined, "", "[]", coldPlugged, "not JSON"]) {
       expect(next({ text, interfaces: coldLinks })).toEqual({ kind: "unchanged" });

@@ -1,12 +1,11 @@
-import { mkdir, stat } from "node:fs/promises";
 import { availableParallelism } from "node:os";
-import { dirname } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
 import { keepControllerKey } from "./agent/controller-key.ts";
 import type { ConnectOptions, Kubernetes } from "./agent/kubernetes.ts";
 import { createCatalog, needsDefinitions } from "./agent/networks.ts";
 import { nodeNameOf } from "./agent/node-name.ts";
 import { createLocator } from "./agent/runtime.ts";
+import { claimStateDir } from "./agent/state-dir.ts";
 import { sweepOften } from "./agent/sweeping.ts";
 import { type ProgramOptions, runUntilStopped } from "./agent/until-stopped.ts";
 import { createEngine, type EndLeftovers } from "./attachments/engine.ts";
@@ -23,7 +22,6 @@ import { agentMarkerPrefix } from "./cni/run-marker.ts";
 import type { Config } from "./config.ts";
 import { refuseUnbuilt } from "./config.ts";
 import { systemClock } from "./domain/clock.ts";
-import { messageOf, PodplugError, systemCodeOf } from "./domain/errors.ts";
 import type { Logger } from "./domain/log.ts";
 import { podKeyOf } from "./domain/pod.ts";
 import { neverAborted } from "./domain/signals.ts";
@@ -32,7 +30,6 @@ import { createDirectExecutor } from "./executor/direct.ts";
 import { createNetlinkInterfaceReader } from "./interfaces/netlink.ts";
 import type { PodFeed } from "./kube/contract.ts";
 import { type Server, startServer } from "./server/server.ts";
-import { lockStateDir } from "./state-lock.ts";
 
 /** How long unary calls get to finish after SIGTERM, before their connections are cut. */
 const drainMs = 60_000;
@@ -176,46 +173,6 @@ function isBeingDeleted({ namespace, name, uid }: PodRef, pods: PodFeed | undefi
   const pod = pods?.get(podKeyOf({ namespace, name }));
   return (
     pod?.deletionTimestamp !== undefined && (uid === undefined || [pod.uid, pod.runtimeUid].includes(uid))
-  );
-}
-
-/** Makes the directory and holds it; its identity names this agent among others, across restarts. */
-async function claimStateDir(stateDir: string, cleanup: AsyncDisposableStack): Promise<string> {
-  try {
-    await makeDirectory(stateDir);
-    cleanup.use(await lockStateDir(stateDir));
-    const { dev, ino } = await stat(stateDir, { bigint: true });
-    return `${dev}-${ino}`;
-  } catch (error) {
-    if (error instanceof PodplugError) throw error;
-    if (["EEXIST", "ENOTDIR"].includes(systemCodeOf(error) ?? "")) {
-      throw new PodplugError("INVALID_CONFIGURATION", `stateDir ${stateDir} isn't a directory`, {
-        cause: error,
-      });
-    }
-    throw new PodplugError("JOURNAL_FAILED", `stateDir ${stateDir} can't be used: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
-}
-
-/** With the ones above it. Node's own way never ends where a file system refuses new directories, as /proc does. */
-async function makeDirectory(path: string): Promise<void> {
-  try {
-    await mkdir(path, { mode: 0o700 });
-  } catch (error) {
-    const code = systemCodeOf(error);
-    if (code === "EEXIST") return;
-    if (code !== "ENOENT" || (await isThere(dirname(path)))) throw error;
-    await makeDirectory(dirname(path));
-    await mkdir(path, { mode: 0o700 });
-  }
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return await stat(path).then(
-    () => true,
-    () => false,
   );
 }
 

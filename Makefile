@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/toolchain/node_modules/.bin:$(CURDIR)/node_modules/.bin
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-cluster cluster-up cluster-down check bench build gen docs fmt clean
+.PHONY: help setup demo test test-faults test-cluster cluster-up cluster-down check bench build gen docs fmt clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -26,6 +26,11 @@ demo: ## plug two networks into a namespace that stands for a pod, and unplug th
 test: ## run the tests (T=test/cni: some of them), in namespaces of their own
 	@scripts/setup.sh test
 	@test/sandbox.sh vitest run --configLoader native $(T)
+
+test-faults: ## the faults at full length: 1,000 kills at random instants, clock jumps, minutes of outage
+	@scripts/setup.sh test faults
+	@[ ! -w . ] || $(MAKE) --silent dist/podplug.cjs
+	@PODPLUG_KILLS=$${PODPLUG_KILLS:-1000} test/sandbox.sh vitest run --config test/faults/vitest.config.ts --configLoader native $(T)
 
 test-cluster: ## the tests on a real Kubernetes of one node, as root (T=test/cluster/…: some of them)
 	@scripts/setup.sh cluster

@@ -5,8 +5,8 @@ export default defineConfig({
   cacheDir: ".cache/vitest",
   test: {
     include: ["test/**/*.test.ts"],
-    // These need a real Kubernetes: make test-cluster.
-    exclude: ["test/cluster/**"],
+    // These need a real Kubernetes (make test-cluster), or minutes (make test-faults).
+    exclude: ["test/cluster/**", "test/faults/full/**"],
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 30_000,

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Brings what the Makefile's commands need, and nothing twice:
 #
-#   scripts/setup.sh [demo] [test] [check] [bench] [cluster]
+#   scripts/setup.sh [demo] [test] [faults] [check] [bench] [cluster]
 #
 # - Debian packages, for the commands named: installed when root; otherwise,
 #   or without apt-get, one line says what is missing.
@@ -52,6 +52,14 @@ need_static_busybox() {
   fi
 }
 
+# Its library is preloaded; the command of that name comes with another package.
+need_faketime() {
+  for library in /usr/lib/*/faketime/libfaketime.so.1; do
+    [ ! -e "$library" ] || return 0
+  done
+  missing="$missing libfaketime"
+}
+
 toolchain_stamp() { cksum <toolchain/package-lock.json; }
 tree_stamp() { cat package-lock.json toolchain/package-lock.json | cksum; }
 has_toolchain() {
@@ -86,6 +94,7 @@ for purpose; do
       need strace strace
       need_plugins
       ;;
+    faults) need_faketime ;;
     check) need shellcheck shellcheck ;;
     cluster)
       need iproute2 ip

@@ -13,13 +13,19 @@ export interface ProgramEnd {
   readonly stderr: string;
 }
 
-/** `podplug agent`, as its users start it. */
-export interface AgentProgram extends AsyncDisposable {
+/** `podplug agent`, as its users start it, from its first moment on. */
+export interface LaunchedProgram extends AsyncDisposable {
   readonly pid: number;
-  readonly addresses: Server["addresses"];
   readonly ended: Promise<ProgramEnd>;
   log(): readonly LogLine[];
+  /** Resolves once it logs the message; throws with what it said when it ends instead. */
+  logs(message: string): Promise<LogLine>;
   kill(signal: NodeJS.Signals): void;
+}
+
+/** One that serves. */
+export interface AgentProgram extends LaunchedProgram {
+  readonly addresses: Server["addresses"];
 }
 
 const podplug = join(import.meta.dirname, "../../bin/podplug");
@@ -30,25 +36,35 @@ export async function startAgentProgram(
   before: readonly string[] = [],
   command: readonly string[] = ["agent"],
 ): Promise<AgentProgram> {
+  const launched = launchAgentProgram(configFile, before, command);
+  const { facts } = await launched.logs("serving");
+  return { ...launched, addresses: facts };
+}
+
+export function launchAgentProgram(
+  configFile: string,
+  before: readonly string[] = [],
+  command: readonly string[] = ["agent"],
+): LaunchedProgram {
   const { child, ended, said, nextLine } = start(configFile, before, command);
-  for (;;) {
-    const serving = linesOf(said()).find((line) => line.message === "serving");
-    if (serving) {
-      return {
-        pid: child.pid ?? 0,
-        addresses: serving.facts,
-        ended,
-        log: () => linesOf(said()),
-        kill: (signal) => void child.kill(signal),
-        async [Symbol.asyncDispose]() {
-          child.kill("SIGKILL");
-          await ended;
-        },
-      };
-    }
-    const end = await Promise.race([nextLine(), ended]);
-    if (end) throw new Error(`the agent ended instead of serving: ${JSON.stringify(end)}`);
-  }
+  return {
+    pid: child.pid ?? 0,
+    ended,
+    log: () => linesOf(said()),
+    async logs(message) {
+      for (;;) {
+        const line = linesOf(said()).find((each) => each.message === message);
+        if (line) return line;
+        const end = await Promise.race([nextLine(), ended]);
+        if (end) throw new Error(`the agent ended instead of saying "${message}": ${JSON.stringify(end)}`);
+      }
+    },
+    kill: (signal) => void child.kill(signal),
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await ended;
+    },
+  };
 }
 
 /** For an agent that is to end by itself. */

@@ -1,0 +1,15 @@
+import { defineConfig } from "vitest/config";
+
+/** What goes wrong on a node, at full length: the short tests of make test, and those that take minutes. */
+export default defineConfig({
+  cacheDir: ".cache/vitest-faults",
+  test: {
+    include: ["test/faults/**/*.test.ts"],
+    pool: "forks",
+    maxWorkers: 2,
+    testTimeout: 120_000,
+    hookTimeout: 30_000,
+    allowOnly: false,
+    reporters: ["default", "./scripts/plain-line-reporter.ts"],
+  },
+});

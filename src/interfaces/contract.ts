@@ -42,6 +42,17 @@ export interface InterfaceReader {
   list(place: NetnsPlace, signal: AbortSignal): Promise<readonly KernelInterface[]>;
 }
 
+/** Tells when namespaces change. */
+export interface InterfaceEvents {
+  /**
+   * Calls `changed` within a second after links or addresses of the namespace
+   * changed or may have, once for many changes in a row, until disposed of. A
+   * namespace that is followed ends as any other, and that is a change too.
+   * InterfaceReader's failures, and UNSUPPORTED where the kernel doesn't tell.
+   */
+  follow(place: NetnsPlace, changed: () => void, signal: AbortSignal): Promise<Disposable>;
+}
+
 export function isSameNetns(a: NetnsIdentity, b: NetnsIdentity): boolean {
   return a.bootId === b.bootId && a.inode === b.inode && a.cookie === b.cookie;
 }

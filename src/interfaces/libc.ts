@@ -16,7 +16,21 @@ export interface Libc {
   recv(fd: number, buffer: Uint8Array, flags: number): Promise<number>;
   /** On this thread. */
   recvNow(fd: number, buffer: Uint8Array, flags: number): number;
+  /** As recvmsg(2) on this thread, without waiting: `buffer` gets the start of one datagram, `control` what the kernel says about it. */
+  recvMessageNow(fd: number, buffer: Uint8Array, control: Uint8Array): ReceivedMessage;
+  /** Calls back on this thread whenever there is something to receive, until disposed of. Keeps no process alive. */
+  onReadable(fd: number, action: () => void): Disposable;
 }
+
+export interface ReceivedMessage {
+  /** What was written to the buffer, or a negative errno. */
+  readonly length: number;
+  readonly controlLength: number;
+}
+
+const withoutWaiting = 0x40;
+/** Smaller arrays lie within the JavaScript heap, where they may be moved. */
+const offHeapWords = 64;
 
 type Argument = number | ArrayBufferView;
 
@@ -43,6 +57,7 @@ export async function loadLibc(): Promise<Libc> {
   const close = declare("int close(int fd)");
   const send = declare("intptr_t send(int fd, const void *message, size_t length, int flags)");
   const recv = declare("intptr_t recv(int fd, void *buffer, size_t length, int flags)");
+  const recvmsg = declare("intptr_t recvmsg(int fd, void *message, int flags)");
 
   const outcome = (result: number): number => (result === -1 ? -koffi.errno() : result);
   const call =
@@ -62,6 +77,33 @@ export async function loadLibc(): Promise<Libc> {
   const sendOnPool = callOnPool(send);
   const recvOnPool = callOnPool(recv);
 
+  // struct iovec and struct msghdr, in words of 64 bits.
+  const vector = new BigUint64Array(offHeapWords);
+  const header = new BigUint64Array(offHeapWords);
+  function recvMessageNow(fd: number, buffer: Uint8Array, control: Uint8Array): ReceivedMessage {
+    vector.set([koffi.address(buffer), BigInt(buffer.byteLength)]);
+    header.set([0n, 0n, koffi.address(vector), 1n, koffi.address(control), BigInt(control.byteLength), 0n]);
+    const length = outcome(recvmsg(fd, header, withoutWaiting));
+    return { length, controlLength: Number(header[5]) };
+  }
+
+  function onReadable(fd: number, action: () => void): Disposable {
+    let open = true;
+    const handle = koffi.node.poll(fd, { readable: true }, wake);
+    handle.unref();
+    function wake(): void {
+      action();
+      // An error that waits on the socket, as when its messages overflow, ends the polling.
+      if (open) handle.start({ readable: true }, wake);
+    }
+    return {
+      [Symbol.dispose]() {
+        open = false;
+        handle.close();
+      },
+    };
+  }
+
   return {
     setns: call(setns),
     socket: call(socket),
@@ -73,5 +115,7 @@ export async function loadLibc(): Promise<Libc> {
     send: (fd, message, flags) => sendOnPool(fd, message, message.byteLength, flags),
     recv: (fd, buffer, flags) => recvOnPool(fd, buffer, buffer.byteLength, flags),
     recvNow: (fd, buffer, flags) => outcome(recv(fd, buffer, buffer.byteLength, flags)),
+    recvMessageNow,
+    onReadable,
   };
 }

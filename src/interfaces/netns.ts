@@ -41,7 +41,7 @@ const promptPath = /^\/(proc\/(\d+|self|thread-self)\/ns\/net|(var\/)?run\/([^/]
 /** TARGET_NOT_FOUND, TARGET_INVALID, PRIVILEGE_MISSING; the caller disposes of what it gets. */
 export async function openNetns(path: string, options: OpenNetnsOptions): Promise<OpenNetns> {
   const { libc, homeFd, receiveTimeoutMs } = options;
-  const fd = reopen(await openPath(path), path);
+  const fd = await openNetnsFile(path);
   try {
     const { dev, ino } = fstatSync(fd, { bigint: true });
     const routeSocket = routeSocketIn(fd, homeFd, path, libc);
@@ -60,6 +60,11 @@ export async function openNetns(path: string, options: OpenNetnsOptions): Promis
   } finally {
     closeSync(fd);
   }
+}
+
+/** A descriptor of the namespace, which lives on while it is open. TARGET_NOT_FOUND, TARGET_INVALID, PRIVILEGE_MISSING. */
+export async function openNetnsFile(path: string): Promise<number> {
+  return reopen(await openPath(path), path);
 }
 
 /** The namespace itself, by the descriptor of its place: the path may lead elsewhere by now. */
@@ -146,21 +151,40 @@ function routeSocketIn(netnsFd: number, homeFd: number, path: string, libc: Libc
   return routeSocket;
 }
 
+/** A route socket of the namespace that this thread is in; the caller closes it. */
+export function openRouteSocket(libc: Libc, receiveTimeoutMs: number): number {
+  const routeSocket = libc.socket(familyNetlink, kindRaw | closeOnExec, protocolRoute);
+  if (routeSocket < 0)
+    throw new PodplugError("INTERNAL", `can't make a netlink socket: ${describeErrno(routeSocket)}`);
+  try {
+    prepare(routeSocket, receiveTimeoutMs, libc);
+    return routeSocket;
+  } catch (error) {
+    libc.close(routeSocket);
+    throw error;
+  }
+}
+
 function prepare(routeSocket: number, receiveTimeoutMs: number, libc: Libc): void {
-  // struct sockaddr_nl with port 0, the kernel's: once connected, nobody in
-  // the namespace who may send netlink messages can answer in its place.
-  const address = new Uint8Array(12);
-  new Uint16Array(address.buffer, 0, 1)[0] = familyNetlink;
   const seconds = Math.floor(receiveTimeoutMs / 1000);
   const timeout = BigInt64Array.of(BigInt(seconds), BigInt((receiveTimeoutMs - seconds * 1000) * 1000));
   const results = [
-    libc.connect(routeSocket, address),
+    connectToKernel(routeSocket, libc),
     libc.setsockopt(routeSocket, levelSocket, optionReceiveTimeout, new Uint8Array(timeout.buffer)),
   ];
   for (const result of results) {
     if (result < 0)
       throw new PodplugError("INTERNAL", `can't set up a netlink socket: ${describeErrno(result)}`);
   }
+}
+
+/** Gives the socket an address of its own, without which it hears no news. */
+export function connectToKernel(routeSocket: number, libc: Libc): number {
+  // struct sockaddr_nl with port 0, the kernel's: once connected, nobody in
+  // the namespace who may send netlink messages can answer in its place.
+  const address = new Uint8Array(12);
+  new Uint16Array(address.buffer, 0, 1)[0] = familyNetlink;
+  return libc.connect(routeSocket, address);
 }
 
 function cookieOf(routeSocket: number, libc: Libc): string {

@@ -3,6 +3,7 @@ import { abortError } from "../../src/domain/signals.ts";
 import {
   type DefaultRoute,
   type DefaultRoutes,
+  type InterfaceEvents,
   type InterfaceReader,
   type IpFamily,
   isSameNetns,
@@ -26,7 +27,7 @@ interface FakeLink {
  * within each namespace and are never given twice, cookies never on the node.
  * To act on a path or link that isn't there throws: the test is wrong.
  */
-export interface FakeInterfaces extends InterfaceReader, DefaultRoutes {
+export interface FakeInterfaces extends InterfaceReader, DefaultRoutes, InterfaceEvents {
   /** A new namespace with nothing in it. */
   addNetns(path: string): void;
   /** Another path to a namespace that is there. */
@@ -60,6 +61,7 @@ interface Netns {
   readonly inode: number;
   readonly cookie: number;
   readonly links: Map<string, KernelInterface>;
+  readonly followers: Set<() => void>;
   lastIndex: number;
   /** Keyed by their encoded form: `GATEWAY INDEX …`. */
   readonly routes: Map<string, DefaultRoute>;
@@ -78,6 +80,7 @@ export function createFakeInterfaces(): FakeInterfaces {
     inode,
     cookie: ++lastCookie,
     links: new Map(),
+    followers: new Set(),
     // The first is lo's.
     lastIndex: 1,
     routes: new Map(),
@@ -121,7 +124,26 @@ export function createFakeInterfaces(): FakeInterfaces {
     return found;
   };
 
+  /** In a turn of its own, as from the kernel. */
+  const tell = ({ followers }: Netns): void => {
+    const concerned = [...followers];
+    setImmediate(() => {
+      for (const changed of concerned) if (followers.has(changed)) changed();
+    });
+  };
+
+  const leave = (path: string): void => {
+    const netns = netnsAt(path);
+    namespaces.delete(path);
+    if (![...namespaces.values()].includes(netns)) tell(netns);
+  };
+
   return {
+    async follow(place, changed, signal) {
+      const { followers } = lookAt(place, signal);
+      followers.add(changed);
+      return { [Symbol.dispose]: () => void followers.delete(changed) };
+    },
     async identify(netnsPath, signal): Promise<NetnsIdentity> {
       return identityOf(look(netnsPath, signal));
     },
@@ -175,12 +197,11 @@ export function createFakeInterfaces(): FakeInterfaces {
     hasNetns(path) {
       return namespaces.has(path);
     },
-    removePath(path) {
-      netnsAt(path);
-      namespaces.delete(path);
-    },
+    removePath: leave,
     recycleNetns(path) {
-      namespaces.set(path, makeNetns(netnsAt(path).inode));
+      const { inode } = netnsAt(path);
+      leave(path);
+      namespaces.set(path, makeNetns(inode));
     },
     addFile(path) {
       files.add(path);
@@ -195,14 +216,17 @@ export function createFakeInterfaces(): FakeInterfaces {
       if (netns.links.has(name)) throw new Error(`the test has a link ${name} in ${path} already`);
       const link = { index: ++netns.lastIndex, name, mac: mac ?? madeUpMac(++lastMac), mtu, up, ips };
       netns.links.set(name, link);
+      tell(netns);
       return link;
     },
     changeLink(path, name, change) {
-      const { links } = netnsAt(path);
-      const changed = { ...linkIn(netnsAt(path), name), ...change };
+      const netns = netnsAt(path);
+      const { links } = netns;
+      const changed = { ...linkIn(netns, name), ...change };
       if (changed.name !== name && links.has(changed.name)) throw new Error(`${changed.name} is taken`);
       links.delete(name);
       links.set(changed.name, changed);
+      tell(netns);
       return changed;
     },
     removeLink(path, name) {
@@ -212,6 +236,7 @@ export function createFakeInterfaces(): FakeInterfaces {
       for (const { encoded, ifIndexes } of netns.routes.values()) {
         if (ifIndexes.includes(index)) netns.routes.delete(encoded);
       }
+      tell(netns);
     },
     links(path) {
       const netns = namespaces.get(path);

@@ -48,6 +48,8 @@ function kernelAnswering(answers: readonly Answer[]): {
       },
       recv: async (_fd, buffer) => receive(buffer),
       recvNow: (_fd, buffer) => receive(buffer),
+      recvMessageNow: unused,
+      onReadable: unused,
     },
   };
 }

@@ -8,6 +8,7 @@ import { createLocator } from "./agent/runtime.ts";
 import { claimStateDir } from "./agent/state-dir.ts";
 import { sweepOften } from "./agent/sweeping.ts";
 import { type ProgramOptions, runUntilStopped } from "./agent/until-stopped.ts";
+import type { PodLife } from "./attachments/core.ts";
 import { createEngine, type EndLeftovers } from "./attachments/engine.ts";
 import { createFileJournal } from "./attachments/file-journal.ts";
 import { createFileSteps, type FileSteps } from "./attachments/file-steps.ts";
@@ -101,7 +102,7 @@ export async function startAgent({
     maxConcurrent: config.cni.maxConcurrent || Math.min(Math.max(2 * availableParallelism(), 4), 16),
     timeoutMs: Math.ceil(config.cni.timeoutSeconds * 1000),
     ifNaming: config.ifNaming,
-    isBeingDeleted: (pod) => isBeingDeleted(pod, kubernetes?.pods),
+    podLife: (pod) => podLife(pod, kubernetes?.pods),
     clock: systemClock,
     log,
   });
@@ -169,11 +170,11 @@ async function connect(options: ConnectOptions): Promise<Kubernetes | undefined>
   return await connectKubernetes(options);
 }
 
-function isBeingDeleted({ namespace, name, uid }: PodRef, pods: PodFeed | undefined): boolean {
-  const pod = pods?.get(podKeyOf({ namespace, name }));
-  return (
-    pod?.deletionTimestamp !== undefined && (uid === undefined || [pod.uid, pod.runtimeUid].includes(uid))
-  );
+function podLife({ namespace, name, uid }: PodRef, pods: PodFeed | undefined): PodLife {
+  if (!pods?.isSynced()) return "unknown";
+  const pod = pods.get(podKeyOf({ namespace, name }));
+  if (!pod || (uid !== undefined && ![pod.uid, pod.runtimeUid].includes(uid))) return "gone";
+  return pod.deletionTimestamp === undefined ? "living" : "ending";
 }
 
 /**

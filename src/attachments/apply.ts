@@ -17,7 +17,7 @@ export interface Applier {
    * first failure is thrown; a record whose undoing failed stays as `failed`.
    */
   attach(intent: AttachmentRecord): Promise<Attached>;
-  /** DEL from the record alone; the record goes only when that succeeded. */
+  /** DEL from the record alone; the record goes, or begins to wait, only when that succeeded. */
   detach(record: AttachmentRecord): Promise<void>;
   /** Takes back what an interrupted or failed ADD may have left, the record included. */
   undo(record: AttachmentRecord): Promise<void>;
@@ -107,7 +107,7 @@ export function createApplier(options: ApplierOptions): Applier {
       // The replaced one first: its index is known, so that only its own link goes.
       if (record.replaces) await del({ ...record, chain: record.replaces });
       await del(record);
-      await book.remove(record);
+      await (record.restores ? book.write(waitingAfter(record)) : book.remove(record));
     } catch (error) {
       const failed: AttachmentRecord = { ...record, failure: failureOf(error) };
       // When even this can't be written, the older record says enough: recovery cleans up from it as well.
@@ -140,6 +140,21 @@ export function createApplier(options: ApplierOptions): Applier {
   }
 
   return { attach, detach, undo };
+}
+
+/** What the next sandbox's attachment is made from. */
+function waitingAfter(record: AttachmentRecord): AttachmentRecord {
+  const { networkName, config, cniArgs, capabilityArgs } = record.chain;
+  return {
+    ...record,
+    state: "waiting",
+    chain: { networkName, config, cniArgs, capabilityArgs },
+    adopted: undefined,
+    restores: undefined,
+    replaces: undefined,
+    attachedAt: undefined,
+    failure: undefined,
+  };
 }
 
 function leftBehind(

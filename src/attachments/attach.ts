@@ -4,6 +4,7 @@ import { isReservedOwner } from "../domain/attachment.ts";
 import { failureOf, PodplugError } from "../domain/errors.ts";
 import type { AttachAnswer, AttachRequest } from "../domain/node-api.ts";
 import { normalizeSelection } from "../domain/selection.ts";
+import { neverAborted } from "../domain/signals.ts";
 import { describeTarget } from "../domain/target.ts";
 import type { PreparedNetwork } from "../executor/contract.ts";
 import type { KernelInterface } from "../interfaces/contract.ts";
@@ -11,6 +12,7 @@ import type { Sandbox } from "../sandbox/contract.ts";
 import { createAdopt } from "./adopt.ts";
 import { factsOf } from "./apply.ts";
 import type { EngineCore } from "./core.ts";
+import { earlierSandboxes } from "./ending.ts";
 import type { AttachmentRecord } from "./journal.ts";
 import { mayRemove } from "./ownership.ts";
 import type { Plan, Wish } from "./plan.ts";
@@ -27,13 +29,21 @@ export interface AttachWork {
 /** A plan that needs no cleaning up first. */
 type ClearPlan = Exclude<Plan, { step: "clean" }>;
 
-/** The engine's AttachNetwork: find the sandbox, and in its lane plan, prepare, apply. */
-export function createAttach(core: EngineCore) {
+export interface Attach {
+  /** The engine's AttachNetwork: find the sandbox, and in its lane plan, prepare, apply. */
+  readonly attach: (caller: Caller, request: AttachRequest, signal: AbortSignal) => Promise<AttachAnswer>;
+  /** What waited for this sandbox, as it was asked for. Its lane must be held. */
+  readonly attachAgain: (record: AttachmentRecord, sandbox: Sandbox) => Promise<void>;
+}
+
+export function createAttach(core: EngineCore): Attach {
   const { networks, executor, interfaces, sandboxes, namespaces, book, lanes, gate, feed, applier, log } =
     core;
   const adopt = createAdopt(core);
 
-  return async (caller: Caller, request: AttachRequest, signal: AbortSignal): Promise<AttachAnswer> => {
+  return { attach, attachAgain };
+
+  async function attach(caller: Caller, request: AttachRequest, signal: AbortSignal): Promise<AttachAnswer> {
     const owner = request.owner || caller.name;
     if (isReservedOwner(owner) && !caller.reconciler) {
       throw new PodplugError("OWNER_RESERVED", `owner ${owner} is the controller's alone`);
@@ -55,14 +65,23 @@ export function createAttach(core: EngineCore) {
       () => attachInLane({ caller, request, wish, sandbox }, signal),
       signal,
     );
-  };
+  }
+
+  async function attachAgain(record: AttachmentRecord, sandbox: Sandbox): Promise<void> {
+    const { target, selection, owner, key, ifName } = record;
+    const request = { target, network: selection, owner, key };
+    const wish: Wish = { selection, owner, key, replace: false, preferredName: ifName };
+    const caller = { name: record.caller, reconciler: false };
+    await attachInLane({ caller, request, wish, sandbox }, neverAborted);
+  }
 
   async function attachInLane(work: AttachWork, signal: AbortSignal): Promise<AttachAnswer> {
     core.refuseWhenStopping();
     const { request, wish, sandbox } = work;
-    if (sandbox.pod && core.isBeingDeleted(sandbox.pod)) {
+    if (sandbox.pod && core.podLife(sandbox.pod) === "ending") {
       throw new PodplugError("POD_ENDING", `${describeTarget(request.target)} is being deleted`);
     }
+    for (const earlier of earlierSandboxes(sandbox, book.all())) await core.endSandbox(earlier);
     if (request.adopt && !book.get(sandbox.id, wish.selection.interface ?? "")) {
       return await adopt(work, signal);
     }
@@ -117,7 +136,12 @@ export function createAttach(core: EngineCore) {
     signal: AbortSignal,
   ): Promise<{ readonly plan: ClearPlan; readonly links: readonly KernelInterface[] }> {
     const links = await interfaces.list(sandbox, signal);
-    const plan = planAttach(wish, { records: book.ofSandbox(sandbox.id), links }, core.ifNaming);
+    const present = {
+      records: book.ofSandbox(sandbox.id),
+      links,
+      reserved: book.waitingFor(sandbox).map(({ ifName }) => ifName),
+    };
+    const plan = planAttach(wish, present, core.ifNaming);
     if (plan.step !== "clean") return { plan, links };
     const pending = `an earlier attachment of ${plan.record.ifName} is still to be cleaned up`;
     if (validateOnly) throw new PodplugError("CLEANUP_PENDING", pending);

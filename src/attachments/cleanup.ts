@@ -35,7 +35,7 @@ export function persistent(
         return await change(record);
       } finally {
         const left = book.get(record.sandbox.id, record.ifName);
-        if (left && left.state !== "attached") schedule(left);
+        if (left && isUnfinished(left)) schedule(left);
       }
     };
   }
@@ -60,10 +60,14 @@ export function persistent(
   // By its name, not its ID: what a later attach of the same name left waits for the same timer.
   async function cleanUp({ sandbox, ifName }: AttachmentRecord): Promise<void> {
     const record = book.get(sandbox.id, ifName);
-    if (!record || record.state === "attached") return;
+    if (!record || !isUnfinished(record)) return;
     await (record.state === "detaching" ? applier.detach(record) : applier.undo(record));
     feed.publish({ kind: "detached", interface: viewOfDetached(record) });
   }
 
   return { applier, cleanUp };
+}
+
+function isUnfinished({ state }: AttachmentRecord): boolean {
+  return state !== "attached" && state !== "waiting";
 }

@@ -5,7 +5,7 @@ import type { PodRef } from "../domain/target.ts";
 import type { Executor } from "../executor/contract.ts";
 import type { DefaultRoutes, InterfaceReader } from "../interfaces/contract.ts";
 import type { NetworkCatalog } from "../networks/contract.ts";
-import type { SandboxLocator } from "../sandbox/contract.ts";
+import type { Sandbox, SandboxLocator } from "../sandbox/contract.ts";
 import type { Applier } from "./apply.ts";
 import type { Feed } from "./feed.ts";
 import type { Gate } from "./gate.ts";
@@ -14,6 +14,13 @@ import type { Lanes } from "./lanes.ts";
 import type { Namespaces } from "./namespaces.ts";
 import type { IfNaming } from "./plan.ts";
 import type { RecordBook } from "./record-book.ts";
+
+/**
+ * What the API server says of a pod: `ending` from its deletionTimestamp on
+ * (nothing new is plugged into it), `gone` when it has finished or there is
+ * none of this UID; `unknown` without an API server, and before it told.
+ */
+export type PodLife = "living" | "ending" | "gone" | "unknown";
 
 export interface EngineOptions {
   readonly nodeName: string;
@@ -30,8 +37,7 @@ export interface EngineOptions {
   /** How long one network's plugins may take, for each verb afresh. */
   readonly timeoutMs: number;
   readonly ifNaming: IfNaming;
-  /** Whether a pod has its deletionTimestamp: nothing new is plugged into it. Nobody knows, without an API server. */
-  readonly isBeingDeleted: (pod: PodRef) => boolean;
+  readonly podLife: (pod: PodRef) => PodLife;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -44,6 +50,8 @@ export interface EngineCore extends EngineOptions {
   readonly feed: Feed;
   readonly namespaces: Namespaces;
   readonly applier: Applier;
+  /** Detaches what ended with the namespace that a sandbox had. Its lane must be held. */
+  readonly endSandbox: (sandbox: Sandbox) => Promise<void>;
   /** Cleans up after a record whose DEL failed, or did not come to run. Its lane must be held. */
   readonly cleanUp: (record: AttachmentRecord) => Promise<void>;
   /** Whether the engine drains: what begins now would outlive its parts. */

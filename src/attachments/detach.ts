@@ -47,7 +47,7 @@ export function createDetach(core: EngineCore) {
   /** Of sandboxes that are gone: more than one may have been made for the target, one after the other. */
   function recordOf(target: Target, which: AttachmentChoice): AttachmentRecord | undefined {
     for (const { sandbox } of book.all().filter((record) => wasMadeFor(target, record))) {
-      const record = chooseAttachment(which, book.ofSandbox(sandbox.id));
+      const record = chooseAttachment(which, recordsOf(sandbox));
       if (record) return record;
     }
     return undefined;
@@ -60,7 +60,7 @@ export function createDetach(core: EngineCore) {
     signal: AbortSignal,
   ): Promise<DetachAnswer> {
     core.refuseWhenStopping();
-    const records = book.ofSandbox(sandbox.id);
+    const records = recordsOf(sandbox);
     const record =
       chooseAttachment(request.which, records) ?? (await findByPresentName(request, records, signal));
     if (!record) return { detached: false };
@@ -70,13 +70,22 @@ export function createDetach(core: EngineCore) {
         `${record.ifName} (${record.network}) is owned by ${record.owner}`,
       );
     }
-    const reached = await namespaces.reach(record, sandbox, signal);
-    signal.throwIfAborted();
-    await applier.detach(reached);
+    await remove(record, sandbox, signal);
     const view = viewOfDetached(record);
     feed.publish({ kind: "detached", interface: view });
     log.info(factsOf(record), "detached");
     return { detached: true, interface: view };
+  }
+
+  function recordsOf(sandbox: Sandbox): readonly AttachmentRecord[] {
+    return [...book.ofSandbox(sandbox.id), ...book.waitingFor(sandbox)];
+  }
+
+  async function remove(record: AttachmentRecord, sandbox: Sandbox, signal: AbortSignal): Promise<void> {
+    if (record.state === "waiting") return await book.remove(record);
+    const reached = await namespaces.reach(record, sandbox, signal);
+    signal.throwIfAborted();
+    await applier.detach({ ...reached, restores: undefined });
   }
 
   /**

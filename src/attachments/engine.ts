@@ -7,6 +7,7 @@ import { createAttach } from "./attach.ts";
 import { persistent } from "./cleanup.ts";
 import type { EngineCore, EngineOptions } from "./core.ts";
 import { createDetach } from "./detach.ts";
+import { createEnding } from "./ending.ts";
 import { Feed } from "./feed.ts";
 import { Gate } from "./gate.ts";
 import type { AttachmentRecord } from "./journal.ts";
@@ -16,6 +17,7 @@ import { createLook } from "./look.ts";
 import { createNamespaces } from "./namespaces.ts";
 import { RecordBook } from "./record-book.ts";
 import { recoverRecord } from "./recover.ts";
+import { createRestore } from "./restore.ts";
 import { Retries } from "./retries.ts";
 import { createSweep } from "./sweep.ts";
 
@@ -42,7 +44,7 @@ export interface Engine {
    * complete because records couldn't be read.
    */
   collectGarbage(networks: readonly string[], signal: AbortSignal): Promise<void>;
-  /** Detaches what ended with its namespace; to be called every few seconds, and when a pod is known to be gone. */
+  /** Detaches what ended with its namespace, and attaches again what waits for its pod's next one; to be called every few seconds, and when a pod is known to be gone. */
   sweep(): Promise<void>;
   /** Takes no new work, tells the watchers, and resolves when what had begun has ended. */
   drain(): Promise<void>;
@@ -70,6 +72,7 @@ export function createEngine(options: EngineOptions): Engine {
   const refuseWhenStopping = (): void => {
     if (stopping) throw new PodplugError("AGENT_STOPPING", "the agent is shutting down");
   };
+  const isStopping = (): boolean => stopping;
   const core: EngineCore = {
     ...options,
     book,
@@ -79,13 +82,14 @@ export function createEngine(options: EngineOptions): Engine {
     namespaces,
     applier,
     cleanUp,
-    isStopping: () => stopping,
+    endSandbox: createEnding({ ...options, book, applier, feed, isStopping }),
+    isStopping,
     refuseWhenStopping,
   };
-  const attach = createAttach(core);
+  const { attach, attachAgain } = createAttach(core);
   const detach = createDetach(core);
   const look = createLook(core);
-  const sweep = createSweep(core);
+  const sweep = createSweep(core, createRestore(core, { retries, attachAgain }));
 
   async function info(signal: AbortSignal): Promise<NodeInfo> {
     return {
@@ -115,7 +119,7 @@ export function createEngine(options: EngineOptions): Engine {
         async () => {
           const record = book.get(sandbox.id, ifName);
           // When the agent stops, the next one recovers what wasn't begun.
-          if (record && !stopping) await recoverRecord(record, { applier, namespaces, feed, log });
+          if (record && !stopping) await recoverRecord(record, core);
         },
         neverAborted,
       );
@@ -149,6 +153,7 @@ export function createEngine(options: EngineOptions): Engine {
     await gate.exclusive(async () => {
       const valid = book
         .all()
+        .filter(({ state }) => state !== "waiting")
         .filter(({ chain, replaces }) => [chain.networkName, replaces?.networkName].includes(networkName))
         .map(({ sandbox, ifName }) => ({ containerId: sandbox.id, ifName }));
       await executor.gc(config, valid, AbortSignal.timeout(options.timeoutMs));

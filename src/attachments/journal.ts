@@ -42,6 +42,8 @@ export interface AttachmentRecord {
   readonly chain: RecordedChain;
   /** The cluster's meta plugin ran the ADD, at the pod's creation. */
   readonly adopted?: true | undefined;
+  /** Once DEL is done it waits for the pod's next sandbox. */
+  readonly restores?: true | undefined;
   /** The chain of the attachment that this one takes the place of, until that one's DEL succeeded. */
   readonly replaces?: RecordedChain | undefined;
   readonly attachedAt?: Date | undefined;

@@ -6,7 +6,7 @@ import { cniOf } from "./apply.ts";
 import type { EngineCore } from "./core.ts";
 import type { AttachmentRecord } from "./journal.ts";
 import { isGone } from "./namespaces.ts";
-import { drift, joinInterfaces } from "./view.ts";
+import { drift, joinInterfaces, viewOfWaiting } from "./view.ts";
 
 /** What the engine answers without changing anything: list, watch and check. */
 export function createLook(core: EngineCore) {
@@ -19,13 +19,15 @@ export function createLook(core: EngineCore) {
     const lost = new Map(
       book
         .all()
-        .filter(({ sandbox }) => !known.has(sandbox.id))
+        .filter(({ sandbox, state }) => state !== "waiting" && !known.has(sandbox.id))
         .map(({ sandbox }) => [sandbox.id, sandbox]),
     );
     const views = await Promise.all(
       [...present, ...lost.values()].map((sandbox) => listIfThere(sandbox, signal)),
     );
-    return views.flat();
+    const told = new Set(views.flat().map(({ attachmentId }) => attachmentId));
+    const waiting = book.all().filter(({ state, id }) => state === "waiting" && !told.has(id));
+    return [...views.flat(), ...waiting.map(viewOfWaiting)];
   }
 
   async function listOne(sandbox: Sandbox, signal: AbortSignal): Promise<readonly PodInterface[]> {
@@ -34,7 +36,9 @@ export function createLook(core: EngineCore) {
       const links = await interfaces.list(sandbox, signal);
       const records = book.ofSandbox(sandbox.id);
       // Overtaken by a change, an attachment would look like the pod's own interface, or like a broken one.
-      if (isSame(before, records)) return joinInterfaces(sandbox, links, records);
+      if (isSame(before, records)) {
+        return [...joinInterfaces(sandbox, links, records), ...book.waitingFor(sandbox).map(viewOfWaiting)];
+      }
     }
   }
 

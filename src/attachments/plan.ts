@@ -11,12 +11,16 @@ export interface Wish {
   readonly owner: string;
   readonly key: string;
   readonly replace: boolean;
+  /** What an unnamed one is called when that is free. */
+  readonly preferredName?: string | undefined;
 }
 
 /** What is there: the sandbox's records and the kernel's interfaces. */
 export interface Present {
   readonly records: readonly AttachmentRecord[];
   readonly links: readonly KernelInterface[];
+  /** Names that are kept for others: no unnamed one gets them. */
+  readonly reserved: readonly string[];
 }
 
 export type IfNaming = "npwg" | "hash";
@@ -56,7 +60,7 @@ export function requireFree(ifName: string, links: readonly KernelInterface[]): 
   }
 }
 
-function planUnnamed(wish: Wish, { records, links }: Present, naming: IfNaming): Plan {
+function planUnnamed(wish: Wish, { records, links, reserved }: Present, naming: IfNaming): Plan {
   const own = records.filter(
     (record) => record.owner === wish.owner && record.selection.interface === undefined,
   );
@@ -65,6 +69,10 @@ function planUnnamed(wish: Wish, { records, links }: Present, naming: IfNaming):
   );
   if (record) return planAgainst(wish, record, "KEY_IN_USE", `key ${wish.key}`);
   const taken = new Set([...records.map((each) => each.ifName), ...links.map((link) => link.name)]);
+  if (wish.preferredName !== undefined && !taken.has(wish.preferredName)) {
+    return { step: "attach", ifName: wish.preferredName };
+  }
+  for (const name of reserved) taken.add(name);
   const network = wish.selection.name ?? "";
   return {
     step: "attach",

@@ -1,5 +1,11 @@
+import type { PodRef } from "../domain/target.ts";
+import type { Sandbox } from "../sandbox/contract.ts";
 import type { AttachmentJournal, AttachmentRecord } from "./journal.ts";
 import { recordKey } from "./journal.ts";
+
+function isSamePod(a: PodRef | undefined, b: PodRef): boolean {
+  return a?.namespace === b.namespace && a.name === b.name && a.uid === b.uid;
+}
 
 /** The records in memory, each no newer than what the journal has: written first, known after. */
 export class RecordBook {
@@ -53,8 +59,15 @@ export class RecordBook {
     return [...this.#records.values()];
   }
 
+  /** What is there, or not wholly gone; not what waits. */
   ofSandbox(sandboxId: string): readonly AttachmentRecord[] {
-    return this.all().filter((record) => record.sandbox.id === sandboxId);
+    return this.all().filter(({ sandbox, state }) => sandbox.id === sandboxId && state !== "waiting");
+  }
+
+  /** What waits for the next sandbox of this one's pod, which it may be. */
+  waitingFor({ pod }: Pick<Sandbox, "pod">): readonly AttachmentRecord[] {
+    if (!pod) return [];
+    return this.all().filter(({ state, sandbox }) => state === "waiting" && isSamePod(sandbox.pod, pod));
   }
 
   byId(attachmentId: string): AttachmentRecord | undefined {

@@ -84,7 +84,7 @@ const chain = z.object({
 const ourPart = z.object({
   version: z.literal(recordVersion),
   id: z.string().min(1),
-  state: z.enum(["attaching", "attached", "detaching", "failed"]),
+  state: z.enum(["attaching", "attached", "detaching", "failed", "waiting"]),
   sandbox: z.object({
     id: z.string().min(1),
     netnsPath: z.string().startsWith("/"),
@@ -104,6 +104,7 @@ const ourPart = z.object({
   caller: z.string(),
   executor: z.string(),
   adopted: z.literal(true).optional(),
+  restores: z.literal(true).optional(),
   ifIndex: nonNegative.optional(),
   routesBefore: routesBefore.optional(),
   replaces: chain.optional(),

@@ -1,10 +1,7 @@
-import type { Logger } from "../domain/log.ts";
 import { neverAborted } from "../domain/signals.ts";
-import type { Applier } from "./apply.ts";
 import { factsOf } from "./apply.ts";
-import type { Feed } from "./feed.ts";
+import type { EngineCore } from "./core.ts";
 import type { AttachmentRecord } from "./journal.ts";
-import type { Namespaces } from "./namespaces.ts";
 import { viewOf, viewOfDetached } from "./view.ts";
 
 /**
@@ -15,17 +12,13 @@ import { viewOf, viewOfDetached } from "./view.ts";
  *            finished, since undoing it would take away what its caller had.
  * detaching, failed: DEL again.
  * attached:  stays, unless its namespace is gone: then DEL gives its address back.
+ * waiting:   goes on waiting.
  */
 export async function recoverRecord(
   record: AttachmentRecord,
-  options: {
-    readonly applier: Applier;
-    readonly namespaces: Namespaces;
-    readonly feed: Feed;
-    readonly log: Logger;
-  },
+  core: Pick<EngineCore, "applier" | "namespaces" | "endSandbox" | "feed" | "log">,
 ): Promise<void> {
-  const { applier, namespaces, feed, log } = options;
+  const { applier, namespaces, endSandbox, feed, log } = core;
   const isNamespaceGone = async (): Promise<boolean> =>
     (await namespaces.find(record.sandbox, neverAborted)) === undefined;
   const gone = (message: string): void => {
@@ -34,9 +27,9 @@ export async function recoverRecord(
   };
   switch (record.state) {
     case "attached":
-      if (!(await isNamespaceGone())) return;
-      await applier.detach(record);
-      gone("detached what its namespace took with it");
+      if (await isNamespaceGone()) await endSandbox(record.sandbox);
+      return;
+    case "waiting":
       return;
     case "attaching":
       await applier.undo(record);

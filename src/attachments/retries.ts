@@ -32,6 +32,10 @@ export class Retries {
     });
   }
 
+  isPending(key: string): boolean {
+    return this.#pending.has(key);
+  }
+
   close(): void {
     this.#closed = true;
     for (const { timer } of this.#pending.values()) timer?.[Symbol.dispose]();

@@ -59,6 +59,11 @@ export function viewOfDetached(record: AttachmentRecord): PodInterface {
   return viewOf(record.sandbox, undefined, { ...record, state: "detaching", failure: undefined });
 }
 
+/** What will be in its pod's next sandbox. */
+export function viewOfWaiting(record: AttachmentRecord): PodInterface {
+  return viewOf(record.sandbox, undefined, record);
+}
+
 const bareLink = {
   network: "",
   origin: "pod",

@@ -3,8 +3,9 @@
  * attached:  ADD is complete.
  * detaching: DEL may run, or failed and is tried again.
  * failed:    ADD failed and so did its undoing; DEL is tried again.
+ * waiting:   its sandbox ended and DEL is done; it is attached again to the pod's next one.
  */
-export type AttachmentState = "attaching" | "attached" | "detaching" | "failed";
+export type AttachmentState = "attaching" | "attached" | "detaching" | "failed" | "waiting";
 
 /** Who made an interface: podplug, or the pod's creation. */
 export type Origin = "podplug" | "pod";

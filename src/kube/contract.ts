@@ -17,6 +17,8 @@ export interface PodFeed {
   /** The latest known state; absent when there is no such pod, or it has finished. */
   get(key: PodKey): Pod | undefined;
   keys(): readonly PodKey[];
+  /** Whether the first list is there: until then, absent means nothing. */
+  isSynced(): boolean;
   /**
    * Level-triggered: every known pod, `synced` once the first list is there,
    * then each key that changed, came or went, until `signal` aborts or the

@@ -48,6 +48,7 @@ export function startPodFeed({
   return {
     get: store.get,
     keys: store.keys,
+    isSynced: store.isSynced,
     watch: store.watch,
     async [Symbol.asyncDispose]() {
       stopped.abort();

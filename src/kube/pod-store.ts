@@ -35,6 +35,7 @@ export function createPodStore(): PodStore {
   return {
     get: (key) => pods.get(key),
     keys: () => [...pods.keys()],
+    isSynced: () => synced,
     async *watch(signal) {
       const reader = new Reader(pods.keys(), synced);
       readers.add(reader);

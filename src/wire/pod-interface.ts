@@ -18,6 +18,7 @@ const stateNumbers = {
   attached: proto.AttachmentState.ATTACHED,
   detaching: proto.AttachmentState.DETACHING,
   failed: proto.AttachmentState.FAILED,
+  waiting: proto.AttachmentState.WAITING,
 } as const satisfies Record<AttachmentState, proto.AttachmentState>;
 
 const states = new Map<proto.AttachmentState, AttachmentState>(

@@ -7,15 +7,15 @@ const web = { namespace: "demo", name: "web" };
 const target = { kind: "pod", pod: web } as const;
 const blue = { name: "blue" };
 
-async function worldWithPod() {
-  const world = await createWorld();
+async function worldWithPod(changes: Parameters<typeof createWorld>[0] = {}) {
+  const world = await createWorld(changes);
   const sandbox = await world.sandboxes.addPod(web);
   const { interface: plugged } = await world.as("tester").attach({ target, network: blue }, neverAborted);
   return { world, sandbox, plugged };
 }
 
 test("a pod that goes gives its addresses back, without anybody asking", async () => {
-  const { world } = await worldWithPod();
+  const { world } = await worldWithPod({ podLife: () => "gone" });
   world.sandboxes.removePod(web);
   await world.engine.sweep();
   expect(await world.states()).toEqual([]);
@@ -29,13 +29,13 @@ test("a pod that lives keeps what it has", async () => {
   expect(world.executor.runs).toEqual(["ADD net1"]);
 });
 
-test("a replaced sandbox's attachments go, those of its successor stay", async () => {
+test("a replaced sandbox's attachments move to its successor, whose own stay", async () => {
   const { world } = await worldWithPod();
   await world.sandboxes.replaceSandbox(web);
   await world.as("tester").attach({ target, network: { ...blue, interface: "net7" } }, neverAborted);
   await world.engine.sweep();
-  expect(await world.states()).toEqual(["net7 attached"]);
-  expect(world.executor.leases()).toHaveLength(1);
+  expect(await world.states()).toEqual(["net1 attached", "net7 attached"]);
+  expect(world.executor.leases()).toHaveLength(2);
 });
 
 test("one whose DEL fails is tried again, and keeps no other", async () => {
@@ -83,7 +83,7 @@ test("while the runtime is away nothing is taken for gone", async () => {
 
 test("nothing new is plugged into a pod that is being deleted, and what it has stays", async () => {
   let ending = false;
-  const world = await createWorld({ isBeingDeleted: () => ending });
+  const world = await createWorld({ podLife: () => (ending ? "ending" : "living") });
   await world.sandboxes.addPod(web);
   await world.as("tester").attach({ target, network: blue }, neverAborted);
   ending = true;

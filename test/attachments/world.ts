@@ -62,7 +62,7 @@ export async function createWorld(changes: Partial<EngineOptions> = {}) {
       maxConcurrent: 4,
       timeoutMs: 60_000,
       ifNaming: "npwg",
-      isBeingDeleted: () => false,
+      podLife: () => "unknown",
       clock,
       log: silentLogger,
       ...changes,

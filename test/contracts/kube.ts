@@ -59,6 +59,7 @@ export function podFeedContract(makeWorld: () => Promise<PodWorld>): void {
       annotations: { [networks]: "blue" },
     });
     expect(world.pods.get("demo/other")).toBeUndefined();
+    expect(world.pods.isSynced()).toBe(true);
   });
 
   test("tells a pod that came, changed and went, with its state at hand", async () => {

@@ -23,6 +23,8 @@ export interface FakeSandboxes extends SandboxLocator {
   addPod(pod: PodRef, options?: FakePodOptions): Promise<Sandbox>;
   /** Another sandbox, with another namespace, for the same pod; the old namespace is gone. */
   replaceSandbox(pod: PodRef): Promise<Sandbox>;
+  /** The sandbox is started again: it keeps its ID, and has another namespace. */
+  restartSandbox(pod: PodRef): Promise<Sandbox>;
   /** It exists but doesn't run: SANDBOX_NOT_READY; its namespace is gone. */
   stopPod(pod: PodRef): void;
   removePod(pod: PodRef): void;
@@ -56,9 +58,9 @@ export function createFakeSandboxes(interfaces: FakeInterfaces): FakeSandboxes {
     if (failure) throw failure;
   };
 
-  const start = async (ref: FakePod["ref"], options: FakePodOptions): Promise<Sandbox> => {
+  const start = async (ref: FakePod["ref"], options: FakePodOptions, kept?: string): Promise<Sandbox> => {
     made += 1;
-    const id = made.toString(16).padStart(64, "0");
+    const id = kept ?? made.toString(16).padStart(64, "0");
     const netnsPath = `/run/netns/cni-${made}`;
     interfaces.addNetns(netnsPath);
     if (options.eth0 ?? true) interfaces.addLink(netnsPath, { name: "eth0", ips: [`10.244.0.${made}/24`] });
@@ -122,6 +124,11 @@ export function createFakeSandboxes(interfaces: FakeInterfaces): FakeSandboxes {
       const pod = podAt(ref);
       end(pod);
       return await start(pod.ref, pod.options);
+    },
+    async restartSandbox(ref) {
+      const pod = podAt(ref);
+      end(pod);
+      return await start(pod.ref, pod.options, pod.sandbox.id);
     },
     stopPod(ref) {
       const pod = podAt(ref);

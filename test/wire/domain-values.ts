@@ -98,6 +98,7 @@ export const podInterface: Arbitrary<PodInterface> = fc.record(
       "attaching" as const,
       "attached" as const,
       "detaching" as const,
+      "waiting" as const,
       "failed" as const,
     ),
     attachedAt: fc.date({

@@ -77,6 +77,7 @@ function paintOf(one: PodInterface, colours: Colours): Paint | undefined {
       return colours.bad;
     case "attaching":
     case "detaching":
+    case "waiting":
       return colours.pending;
   }
 }

@@ -1,0 +1,105 @@
+import { failureOf, PodplugError, type Reason } from "../domain/errors.ts";
+import { neverAborted } from "../domain/signals.ts";
+import type { Sandbox } from "../sandbox/contract.ts";
+import { factsOf } from "./apply.ts";
+import type { EngineCore } from "./core.ts";
+import type { AttachmentRecord } from "./journal.ts";
+import { recordKey } from "./journal.ts";
+import { isGone } from "./namespaces.ts";
+import type { Retries } from "./retries.ts";
+
+/** How long a pod that nobody tells of may be without a sandbox before it counts as gone. */
+const unknownPodMs = 10 * 60_000;
+
+/** With these the pod, or the name in it, is somebody else's by now. */
+const final: readonly Reason[] = ["POD_ENDING", "UID_MISMATCH", "INTERFACE_IN_USE", "KEY_IN_USE"];
+
+/**
+ * Attaches what outlived its pod's sandbox to the next one, under the same
+ * name, as whoever asked for it. A pod without a sandbox is looked for at each
+ * call; a network that can't be attached is tried again with growing pauses.
+ */
+export function createRestore(
+  core: EngineCore,
+  parts: {
+    readonly retries: Retries;
+    /** Attaches it in the sandbox, under its name if that is free. The sandbox's lane must be held. */
+    readonly attachAgain: (record: AttachmentRecord, sandbox: Sandbox) => Promise<void>;
+  },
+): () => Promise<void> {
+  const { book, sandboxes, lanes, clock, log, podLife } = core;
+  const { retries, attachAgain } = parts;
+  /** Since when this process has looked for the pods that nobody tells of, by record. */
+  const missingSince = new Map<string, number>();
+
+  const isWaiting = (record: AttachmentRecord): boolean =>
+    book.get(record.sandbox.id, record.ifName)?.id === record.id;
+
+  async function forget(record: AttachmentRecord, message: string): Promise<void> {
+    if (isWaiting(record)) await book.remove(record);
+    missingSince.delete(record.id);
+    log.info(factsOf(record), message);
+  }
+
+  /** Undefined while there is none; what waits for a pod that is gone is forgotten. */
+  async function nextSandbox(record: AttachmentRecord): Promise<Sandbox | undefined> {
+    const { pod } = record.sandbox;
+    const life = pod ? podLife(pod) : "gone";
+    if (!pod || life === "gone" || life === "ending") {
+      await forget(record, "its pod is gone; it isn't attached again");
+      return undefined;
+    }
+    try {
+      return await sandboxes.locate({ kind: "pod", pod }, neverAborted);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      const nowMs = clock.now().getTime();
+      const sinceMs = missingSince.get(record.id) ?? nowMs;
+      missingSince.set(record.id, sinceMs);
+      if (life === "unknown" && nowMs - sinceMs >= unknownPodMs) {
+        await forget(record, "its pod has no sandbox any more; it isn't attached again");
+      }
+      return undefined;
+    }
+  }
+
+  async function restore(record: AttachmentRecord): Promise<void> {
+    const sandbox = await nextSandbox(record);
+    if (!sandbox) return;
+    await lanes.run(
+      sandbox.id,
+      async () => {
+        if (core.isStopping() || !isWaiting(record)) return;
+        await attachAgain(record, sandbox);
+        await forget(record, "attached again to its pod's new sandbox");
+      },
+      neverAborted,
+    );
+  }
+
+  /** Whether nothing is left to do, or to be tried before the next call. */
+  async function attempt(record: AttachmentRecord): Promise<boolean> {
+    try {
+      await restore(record);
+      return true;
+    } catch (error) {
+      if (error instanceof PodplugError && final.includes(error.reason)) {
+        log.warn({ ...factsOf(record), reason: error.reason, err: error }, "attaching again isn't possible");
+        await forget(record, "it isn't attached again");
+        return true;
+      }
+      const { reason } = failureOf(error);
+      log.warn({ ...factsOf(record), reason, err: error }, "attaching again failed; it is tried again");
+      return false;
+    }
+  }
+
+  return async () => {
+    for (const record of book.all().filter(({ state }) => state === "waiting")) {
+      if (core.isStopping()) return;
+      const key = `restore ${recordKey(record)}`;
+      if (retries.isPending(key) || (await attempt(record))) continue;
+      retries.schedule(key, async () => !isWaiting(record) || (await attempt(record)));
+    }
+  };
+}

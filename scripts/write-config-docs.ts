@@ -15,11 +15,10 @@ All faults are reported together, each with the path of its key, as
 [INVALID_CONFIGURATION](errors.md#invalid_configuration) with exit code 2.
 
 The schema holds what later versions will bring, so that files stay valid. A
-value that this version can't serve (TLS, another executor than \`direct\`, …) is
+value that this version can't serve (another executor than \`direct\`, …) is
 refused at start, with what to set instead. Without effect in this version are
-\`ops\`, \`multusSocketPath\` and what else stands under \`api.auth\`. On a node of a
-cluster such a file is enough, and none but \`{}\` where the agent runs as a pod
-with a service account:
+\`ops\` and \`multusSocketPath\`. On a node of a cluster such a file is enough, and
+none but \`{}\` where the agent runs as a pod with a service account:
 
 \`\`\`yaml
 controller:

@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import packageJson from "../package.json" with { type: "json" };
 import { keepControllerKey } from "./agent/controller-key.ts";
 import type { ConnectOptions, Kubernetes } from "./agent/kubernetes.ts";
+import { listenAddresses } from "./agent/listen.ts";
 import { createCatalog, needsDefinitions } from "./agent/networks.ts";
 import { nodeNameOf } from "./agent/node-name.ts";
 import { createLocator } from "./agent/runtime.ts";
@@ -113,6 +114,7 @@ export async function startAgent({
   const server = await startServer({
     apiFor: (caller) => engine.forCaller(caller),
     listen: listenAddresses(config),
+    sources: config.networks.map((source) => (typeof source === "string" ? source : "directory")),
     limits: {
       requestBytes: config.limits.requestBytes,
       inFlightPerCaller: config.limits.inFlightPerCaller,
@@ -123,6 +125,9 @@ export async function startAgent({
     log,
     version: packageJson.version,
   });
+  if (server.addresses.tcp) {
+    log.warn(server.addresses.tcp, "insecure: every process of this node may call the API on its TCP port");
+  }
   server.setServing(true);
   const stopped = new AbortController();
   const following = [
@@ -196,22 +201,6 @@ async function endLeftovers(
 
 function describeProcess({ pid, env }: MarkedProcess): string {
   return `${pid} ${env["CNI_COMMAND"] ?? ""} ${env["CNI_IFNAME"] ?? ""}`;
-}
-
-function listenAddresses({ api }: Config): Parameters<typeof startServer>[0]["listen"] {
-  const colon = api.listen.lastIndexOf(":");
-  return {
-    socket: api.socket
-      ? { path: api.socket, mode: Number.parseInt(api.socketMode, 8), group: api.socketGroup || undefined }
-      : undefined,
-    tcp: api.listen
-      ? {
-          host: api.listen.slice(0, colon).replace(/^\[(.*)\]$/, "$1"),
-          port: Number(api.listen.slice(colon + 1)),
-          insecure: api.insecure,
-        }
-      : undefined,
-  };
 }
 
 /** `podplug agent`: runs until SIGTERM or SIGINT and resolves with the exit code. */

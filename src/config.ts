@@ -1,5 +1,6 @@
 import { parseDocument } from "yaml";
 import { z } from "zod";
+import { apiFaults, apiSchema, hostPort, path, usesTls } from "./agent/api-config.ts";
 import { messageOf, PodplugError } from "./domain/errors.ts";
 
 /*
@@ -7,59 +8,7 @@ import { messageOf, PodplugError } from "./domain/errors.ts";
  * configuration (docs/configuration.md is made from it).
  */
 
-const path = z.string().regex(/^(\/.*)?$/, "must be an absolute path");
 const absolutePath = z.string().regex(/^\/./, "must be an absolute path");
-const hostPort = z
-  .string()
-  .regex(/^((\[[0-9a-fA-F:.]+\]|[^:[\]\s]+):\d{1,5})?$/, "must be HOST:PORT")
-  .refine((address) => Number(address.split(":").at(-1)) <= 65_535, "the port must be at most 65535");
-
-const tls = z
-  .strictObject({
-    certFile: path.default("").describe("the server's certificate chain, PEM"),
-    keyFile: path.default("").describe("its key, PEM"),
-    clientCAFile: path.default("").describe("the CAs that client certificates are verified with, PEM"),
-  })
-  .prefault({})
-  .describe("for the TCP port; files are reread when they change");
-
-const auth = z
-  .strictObject({
-    tokenReview: z.boolean().default(false).describe("ask the API server who a bearer token is"),
-    audiences: z
-      .array(z.string().min(1))
-      .min(1)
-      .default(["podplug"])
-      .describe("what a token must be made for"),
-    authorization: z
-      .enum(["subjectAccessReview", "static"])
-      .default("subjectAccessReview")
-      .describe("who decides what a caller may do"),
-    rules: z
-      .array(z.record(z.string(), z.unknown()))
-      .default([])
-      .describe("the rules when authorization is static"),
-  })
-  .prefault({});
-
-const api = z
-  .strictObject({
-    socket: path.default("/run/podplug/podplug.sock").describe("the Unix socket; empty for none"),
-    socketMode: z
-      .string('must be an octal mode in quotes, such as "0600"')
-      .regex(/^0?[0-7]{3}$/, "must be an octal mode such as 0600")
-      .default("0600")
-      .describe("the socket's mode, octal"),
-    socketGroup: z.string().default("").describe("the group that owns the socket; empty for the agent's own"),
-    listen: hostPort.default("").describe("HOST:PORT of the TCP port; empty for none"),
-    tls,
-    auth,
-    insecure: z
-      .boolean()
-      .default(false)
-      .describe("open the TCP port without TLS and authentication; on a loopback address only"),
-  })
-  .prefault({});
 
 const networkSource = z.union(
   [z.enum(["netAttachDef", "kaloom"]), z.strictObject({ directory: absolutePath })],
@@ -102,7 +51,7 @@ const schema = z.strictObject({
     .max(253)
     .default("")
     .describe("this node's name; empty: NODE_NAME, then the host's name"),
-  api,
+  api: apiSchema,
   ops: z
     .strictObject({
       listen: hostPort.default("127.0.0.1:7655").describe("HOST:PORT of the ops endpoints; empty for none"),
@@ -254,30 +203,23 @@ function countOf(faults: readonly string[]): string {
   return faults.length === 1 ? "a fault" : `${faults.length} faults`;
 }
 
-/** INVALID_CONFIGURATION for what the schema has but this version can't do yet, every such key together. */
+/** INVALID_CONFIGURATION for what the schema has but this version can't do yet, or what contradicts itself, every such key together. */
 export function refuseUnbuilt(config: Config): void {
   const faults: string[] = [];
   const expect = (built: boolean, key: string, instead: string): void => {
     if (!built) faults.push(`${key}: not in this version; ${instead}`);
   };
   expect(config.executor === "direct", `executor ${config.executor}`, "set it to direct");
-  const { certFile, keyFile, clientCAFile } = config.api.tls;
-  expect(
-    !certFile && !keyFile && !clientCAFile,
-    "api.tls",
-    "use the socket, or a loopback port with insecure: true",
-  );
-  const { tokenReview, authorization, rules } = config.api.auth;
-  expect(!tokenReview, "api.auth.tokenReview", "set it to false");
-  expect(
-    authorization !== "static" && rules.length === 0,
-    "api.auth.authorization static and api.auth.rules",
-    "leave them out; the socket's mode says who may connect",
-  );
   expect(config.hostRoot === "", "hostRoot", "leave it empty");
   expect(config.otlp.endpoint === "", "otlp.endpoint", "leave it empty");
   expect(config.contiv.intentFile === "", "contiv.intentFile", "leave it empty");
-  if (!config.api.socket && !config.api.listen) faults.push("api: neither socket nor listen is given");
+  expect(!config.api.auth.tokenReview, "api.auth.tokenReview", "set it to false");
+  expect(
+    !usesTls(config.api) || config.api.auth.authorization === "static",
+    "api.auth.authorization subjectAccessReview",
+    "set it to static, with rules",
+  );
+  faults.push(...apiFaults(config.api));
   if (faults.length > 0) {
     throw new PodplugError("INVALID_CONFIGURATION", `configuration can't be used: ${faults.join("; ")}`, {
       details: faults.join("\n"),

@@ -30,17 +30,30 @@ test("times that a timer can't hold are refused", () => {
   }
 });
 
-test("what would restrict callers or networks is refused while it does nothing", () => {
-  const served = "runtime: netns\nnetworks: [{ directory: /n }]\ncontroller: { enabled: false }\n";
-  refuseUnbuilt(parseConfig(served, "podplug.yaml"));
-  for (const text of [
-    "api: { auth: { authorization: static } }",
-    "api: { auth: { rules: [{ users: [a] }] } }",
-  ]) {
-    expect(() => refuseUnbuilt(parseConfig(`${served}${text}`, "podplug.yaml"))).toThrow(
-      "not in this version",
-    );
-  }
+const served = "runtime: netns\nnetworks: [{ directory: /n }]\ncontroller: { enabled: false }\n";
+const files = "certFile: /c, keyFile: /k, clientCAFile: /a";
+const rule = "{ users: [a], verbs: [get], resources: [podnetworks] }";
+const staticAuth = `auth: { authorization: static, rules: [${rule}] }`;
+
+test("a TLS port with client certificates and rules is accepted", () => {
+  const text = `api: { listen: "0.0.0.0:7654", tls: { ${files} }, ${staticAuth} }`;
+  refuseUnbuilt(parseConfig(served + text, "podplug.yaml"));
+});
+
+test.each([
+  [`api: { ${staticAuth} }`, "set api.listen and api.tls"],
+  [`api: { auth: { rules: [${rule}] } }`, "they count only when authorization is static"],
+  [`api: { tls: { ${files} }, ${staticAuth} }`, "api.listen names no port"],
+  [`api: { listen: "h:1", tls: { certFile: /c, clientCAFile: /a }, ${staticAuth} }`, "needed together"],
+  [`api: { listen: "h:1", tls: { certFile: /c, keyFile: /k }, ${staticAuth} }`, "nobody could prove"],
+  [`api: { listen: "h:1", insecure: true, tls: { ${files} }, ${staticAuth} }`, "contradicts api.tls"],
+  [`api: { listen: "h:1", tls: { ${files} }, auth: { authorization: static } }`, "nobody may do anything"],
+  [
+    `api: { listen: "h:1", tls: { ${files} }, auth: { authorization: static, rules: [{ verbs: [get], resources: [podnetworks] }] } }`,
+    "api.auth.rules.0: it names neither users nor groups",
+  ],
+])("the half-made door %s is refused", (text, why) => {
+  expect(() => refuseUnbuilt(parseConfig(served + text, "podplug.yaml"))).toThrow(why);
 });
 
 test.each([

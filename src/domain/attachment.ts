@@ -19,4 +19,6 @@ export function isReservedOwner(owner: string): boolean {
 export interface Caller {
   readonly name: string;
   readonly reconciler: boolean;
+  /** Whether it could do all of this to the node without podplug: it holds the Unix socket. */
+  readonly root?: boolean | undefined;
 }

@@ -2,55 +2,91 @@ import { createContextKey, type HandlerContext } from "@connectrpc/connect";
 import type { Caller } from "../domain/attachment.ts";
 import { PodplugError } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
-import type { Authenticator, RequestFacts } from "./auth/contract.ts";
+import type { Authenticator, Authorizer, Identity, RequestFacts } from "./auth/contract.ts";
 import { answerFor } from "./errors.ts";
 import type { ServerLimits } from "./limits.ts";
 
-/** What a listener knows of a request, and how it tells who is calling. */
-export interface Arrival {
-  readonly facts: RequestFacts;
+/** How a listener tells who is calling and what they may do; without an authorizer, everything. */
+export interface Door {
+  readonly transport: RequestFacts["transport"];
   readonly authenticate: Authenticator;
+  readonly authorizer?: Authorizer | undefined;
+}
+
+/** What is known of a request as it comes in. */
+interface Arrival {
+  readonly door: Door;
+  readonly facts: RequestFacts;
+}
+
+/** A call that may come in. */
+export interface Admitted {
+  readonly identity: Identity;
+  readonly authorizer: Authorizer | undefined;
+  /** Throws once the credentials that the request showed no longer hold. */
+  readonly reauthenticate: (signal: AbortSignal) => Promise<void>;
 }
 
 export const arrivalKey = createContextKey<Arrival | undefined>(undefined, {
   description: "how the request came in",
 });
-const callerKey = createContextKey<Caller | undefined>(undefined, { description: "who is calling" });
+const admittedKey = createContextKey<Admitted | undefined>(undefined, { description: "who is calling" });
 
-/** The caller that admission found for this call. */
-export function callerOf(context: HandlerContext): Caller {
-  const caller = context.values.get(callerKey);
-  if (!caller) throw new PodplugError("INTERNAL", "a call came in without admission");
-  return caller;
+/** What admission found of this call's caller. */
+export function admittedOf(context: HandlerContext): Admitted {
+  const admitted = context.values.get(admittedKey);
+  if (!admitted) throw new PodplugError("INTERNAL", "a call came in without admission");
+  return admitted;
 }
 
-/**
- * Decides before a request's body is read whether a call comes in: who calls
- * is known, the bounds on calls in flight hold, and the agent isn't stopping.
- */
+export interface Admission {
+  /** Decides before a request's body is read whether a call comes in. */
+  readonly admit: (context: HandlerContext) => Promise<void>;
+  /** As `admit`, also while the agent stops: for what tells that it does. */
+  readonly admitToTheEnd: (context: HandlerContext) => Promise<void>;
+}
+
+/** A call comes in when it is known who calls and the bounds on calls in flight hold. */
 export function createAdmission(options: {
   readonly limits: ServerLimits;
   readonly stopping: AbortSignal;
   readonly log: Logger;
-}): (context: HandlerContext) => Promise<void> {
+}): Admission {
   const { limits, stopping, log } = options;
   const inFlight = createInFlight(limits);
 
-  return async (context) => {
-    const { signal, values, method } = context;
-    try {
+  async function enter({ signal, values }: HandlerContext): Promise<void> {
+    const arrival = values.get(arrivalKey);
+    if (!arrival) throw new PodplugError("INTERNAL", "a request came in by no listener");
+    const { door, facts } = arrival;
+    const identity = await door.authenticate(facts, signal);
+    signal.throwIfAborted();
+    const leave = inFlight(identity);
+    // The context's signal aborts at the end of every call, however it ends.
+    signal.addEventListener("abort", leave, { once: true });
+    values.set(admittedKey, {
+      identity,
+      authorizer: door.authorizer,
+      reauthenticate: async (until) => void (await door.authenticate(facts, until)),
+    });
+  }
+
+  const answering =
+    (admit: (context: HandlerContext) => Promise<void>) =>
+    async (context: HandlerContext): Promise<void> => {
+      try {
+        await admit(context);
+      } catch (thrown) {
+        throw answerFor(thrown, context.signal, log, context.method.name);
+      }
+    };
+
+  return {
+    admit: answering(async (context) => {
       stopping.throwIfAborted();
-      const arrival = values.get(arrivalKey);
-      if (!arrival) throw new PodplugError("INTERNAL", "a request came in by no listener");
-      const caller = await arrival.authenticate(arrival.facts, signal);
-      signal.throwIfAborted();
-      const leave = inFlight(caller);
-      // The context's signal aborts at the end of every call, however it ends.
-      signal.addEventListener("abort", leave, { once: true });
-      values.set(callerKey, caller);
-    } catch (thrown) {
-      throw answerFor(thrown, signal, log, method.name);
-    }
+      await enter(context);
+    }),
+    admitToTheEnd: answering(enter),
   };
 }
 

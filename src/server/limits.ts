@@ -17,6 +17,8 @@ export interface ServerLimits {
   readonly pingTimeoutMs: number;
   /** Silence before TCP asks whether the peer still lives: for streams over HTTP/1.1. */
   readonly tcpKeepAliveMs: number;
+  /** How often the TLS files are looked at. */
+  readonly tlsRereadMs: number;
   readonly headerBytes: number;
   /** Open streams of one HTTP/2 connection. */
   readonly streamsPerConnection: number;
@@ -39,6 +41,7 @@ export const defaultLimits: ServerLimits = {
   pingIntervalMs: 30_000,
   pingTimeoutMs: 15_000,
   tcpKeepAliveMs: 30_000,
+  tlsRereadMs: 10_000,
   headerBytes: 16_384,
   streamsPerConnection: 128,
   requestBytes: 1_048_576,

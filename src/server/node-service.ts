@@ -1,6 +1,5 @@
 import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import { NodeService, type WatchInterfacesRequest } from "../../gen/podplug/v1/node_pb.ts";
-import type { Caller } from "../domain/attachment.ts";
 import type { NodeApi } from "../domain/node-api.ts";
 import {
   attachAnswerToProto,
@@ -15,7 +14,7 @@ import {
   detachRequestFromProto,
   listRequestFromProto,
 } from "../wire/requests.ts";
-import { callerOf } from "./admission.ts";
+import { type Admitted, admittedOf } from "./admission.ts";
 import { createCallSignal } from "./call-signal.ts";
 
 /**
@@ -25,7 +24,7 @@ import { createCallSignal } from "./call-signal.ts";
 export function serveNode(
   router: ConnectRouter,
   options: {
-    readonly apiFor: (caller: Caller) => NodeApi;
+    readonly apiFor: (admitted: Admitted) => NodeApi;
     readonly maxDeadlineMs: number;
     readonly stopping: AbortSignal;
     readonly cut: AbortSignal;
@@ -40,13 +39,13 @@ export function serveNode(
 
   async function call<T>(context: HandlerContext, run: (api: NodeApi, signal: AbortSignal) => Promise<T>) {
     using limited = createCallSignal(context.signal, maxDeadlineMs);
-    return await run(apiFor(callerOf(context)), limited.signal);
+    return await run(apiFor(admittedOf(context)), limited.signal);
   }
 
   async function* watch(request: WatchInterfacesRequest, context: HandlerContext) {
     using limited = createCallSignal(context.signal);
     const { signal } = limited;
-    for await (const event of apiFor(callerOf(context)).watch(listRequestFromProto(request), signal)) {
+    for await (const event of apiFor(admittedOf(context)).watch(listRequestFromProto(request), signal)) {
       yield eventToProto(event);
     }
     // A watch whose signal aborts ends normally; its caller must hear why.

@@ -23,7 +23,7 @@ type Answer =
 export function serveReflection(
   router: ConnectRouter,
   services: readonly DescService[],
-  options: { readonly shutdownSignal: AbortSignal },
+  options: { readonly shutdownSignal: AbortSignal } & Parameters<ConnectRouter["service"]>[2],
 ): void {
   const answer = createAnswers([...services, v1.ServerReflection, v1alpha.ServerReflection]);
 

@@ -7,16 +7,21 @@ import type { Caller } from "../domain/attachment.ts";
 import { PodplugError } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
 import type { NodeApi } from "../domain/node-api.ts";
-import { createAdmission } from "./admission.ts";
-import type { Authenticator } from "./auth/contract.ts";
+import type { NetworkSource } from "../domain/selection.ts";
+import { type Admitted, createAdmission, type Door } from "./admission.ts";
 import { authenticateAnonymous } from "./auth/insecure-loopback.ts";
+import { createTlsDoor, type TlsAddress } from "./auth/tls-door.ts";
 import { createSocketAuthenticator } from "./auth/unix-socket.ts";
+import { authorize } from "./authorize.ts";
 import { translateErrors } from "./errors.ts";
 import { createHealthService } from "./health.ts";
 import { defaultLimits, type ServerLimits } from "./limits.ts";
+import { type BoundAddress, bindTcp } from "./listeners/bind.ts";
 import { listenOnLoopback, type TcpAddress } from "./listeners/loopback.ts";
 import { createMux, type Mux } from "./listeners/mux.ts";
+import { type Opening, openPlain, openTls } from "./listeners/opening.ts";
 import { createRequestHandler } from "./listeners/request-handler.ts";
+import { followTlsKeys } from "./listeners/tls-keys.ts";
 import { listenOnSocket, type SocketAddress } from "./listeners/unix-socket.ts";
 import { serveNode } from "./node-service.ts";
 import { serveReflection } from "./reflection.ts";
@@ -25,7 +30,13 @@ import { validateRequests } from "./validation.ts";
 export interface ServerOptions {
   /** What a caller may reach; asked once for each call. */
   readonly apiFor: (caller: Caller) => NodeApi;
-  readonly listen: { readonly socket?: SocketAddress | undefined; readonly tcp?: TcpAddress | undefined };
+  readonly listen: {
+    readonly socket?: SocketAddress | undefined;
+    readonly tcp?: TcpAddress | undefined;
+    readonly tls?: TlsAddress | undefined;
+  };
+  /** Where the node looks networks up: what they need permissions for. */
+  readonly sources?: readonly NetworkSource[] | undefined;
   readonly limits?: Partial<ServerLimits> | undefined;
   /** What a controller in a process of its own shows on the Unix socket; without one none is known there. */
   readonly controllerKey?: string | undefined;
@@ -36,7 +47,8 @@ export interface ServerOptions {
 export interface Server {
   readonly addresses: {
     readonly socket?: string | undefined;
-    readonly tcp?: { readonly host: string; readonly port: number } | undefined;
+    readonly tcp?: BoundAddress | undefined;
+    readonly tls?: BoundAddress | undefined;
   };
   /** What the health service says; not serving at first. */
   setServing(serving: boolean): void;
@@ -53,8 +65,8 @@ const farewellMs = 200;
 
 /**
  * Serves NodeService, health and reflection by Connect, gRPC and gRPC-Web, on
- * a Unix socket, a TCP port of loopback, or both. Throws INVALID_CONFIGURATION
- * when it can't listen as asked, and then listens nowhere.
+ * a Unix socket, a TCP port of loopback and one with TLS, as asked. Throws
+ * INVALID_CONFIGURATION when it can't, and then listens nowhere.
  */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { listen, log, version } = options;
@@ -66,9 +78,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const muxes: Mux[] = [];
   const removals: (() => Promise<void>)[] = [];
 
-  function createListener(transport: "unix" | "tcp", authenticate: Authenticator): Mux {
-    const handler = createRequestHandler({ handlers, transport, authenticate, log, version });
-    const mux = createMux({ handler, limits, log });
+  function createListener(door: Door, open: Opening): Mux {
+    const handler = createRequestHandler({ handlers, door, log, version });
+    const mux = createMux({ open, handler, limits, log });
     muxes.push(mux);
     return mux;
   }
@@ -88,15 +100,27 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   }
 
   try {
-    const { socket, tcp } = listen;
-    if (socket) {
-      const listener = createListener("unix", createSocketAuthenticator(options.controllerKey));
-      removals.push(await listenOnSocket(listener.server, socket));
+    const { socket, tcp, tls } = listen;
+    const addresses: { -readonly [Key in keyof Server["addresses"]]: Server["addresses"][Key] } = {};
+    if (tls) {
+      const keys = await followTlsKeys({ files: tls.files, rereadMs: limits.tlsRereadMs, log });
+      removals.push(async () => keys[Symbol.dispose]());
+      const { server } = createListener(createTlsDoor(tls, keys), openTls(keys));
+      addresses.tls = await bindTcp(server, tls.host, tls.port);
     }
-    const bound = tcp && (await listenOnLoopback(createListener("tcp", authenticateAnonymous).server, tcp));
+    if (socket) {
+      const authenticate = createSocketAuthenticator(options.controllerKey);
+      const { server } = createListener({ transport: "unix", authenticate }, openPlain);
+      removals.push(await listenOnSocket(server, socket));
+      addresses.socket = socket.path;
+    }
+    if (tcp) {
+      const door = { transport: "tcp", authenticate: authenticateAnonymous } as const;
+      addresses.tcp = await listenOnLoopback(createListener(door, openPlain).server, tcp);
+    }
     let closing: Promise<void> | undefined;
     return {
-      addresses: { socket: socket?.path, tcp: bound },
+      addresses,
       setServing: (serving) => health.setServing(serving),
       close: (drainMs) => (closing ??= close(drainMs)),
     };
@@ -108,31 +132,40 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
 function createHandlers(options: {
   readonly apiFor: ServerOptions["apiFor"];
+  readonly sources?: ServerOptions["sources"];
   readonly limits: ServerLimits;
   readonly health: ReturnType<typeof createHealthService>;
   readonly stopping: AbortSignal;
   readonly cut: AbortSignal;
   readonly log: Logger;
 }): readonly UniversalHandler[] {
-  const { apiFor, limits, health, stopping, cut, log } = options;
+  const { apiFor, sources = [], limits, health, stopping, cut, log } = options;
   const router = createConnectRouter({
     acceptCompression: [compressionGzip],
     readMaxBytes: limits.requestBytes,
     // A misspelt key must not be taken for one that wasn't given.
     jsonOptions: { ignoreUnknownFields: false },
   });
-  const requestGate = createAdmission({ limits, stopping, log });
+  const { admit, admitToTheEnd } = createAdmission({ limits, stopping, log });
   // The first of them is the outermost.
   const interceptors = [translateErrors(log), validateRequests()];
+
+  function allowedApi({ identity, authorizer, reauthenticate }: Admitted): NodeApi {
+    const { name, reconciler, root } = identity;
+    const api = apiFor({ name, reconciler, root });
+    return authorizer ? authorize(api, { identity, authorizer, sources, reauthenticate }) : api;
+  }
+
   serveNode(router, {
-    apiFor,
+    apiFor: allowedApi,
     maxDeadlineMs: limits.maxDeadlineMs,
     stopping,
     cut,
-    call: { requestGate, interceptors },
+    call: { requestGate: admit, interceptors },
   });
-  health.serve(router, { shutdownSignal: stopping });
-  serveReflection(router, [NodeService, Health], { shutdownSignal: stopping });
+  const besides = { shutdownSignal: stopping, requestGate: admitToTheEnd };
+  health.serve(router, besides);
+  serveReflection(router, [NodeService, Health], besides);
   return router.handlers;
 }
 

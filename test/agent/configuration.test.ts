@@ -74,20 +74,27 @@ test("every fault is told at once, each by its key's path", async () => {
   ]);
 });
 
+const staticAuth = {
+  authorization: "static",
+  rules: [{ users: ["me"], verbs: ["get"], resources: ["podnetworks"] }],
+};
+
 test("what this version can't do is told at once, with what to do instead", async () => {
   const config = {
     executor: "multus",
-    api: { socket: "", tls: { certFile: "/a.pem" }, auth: { tokenReview: true } },
+    api: { socket: "", tls: { certFile: "/a.pem" }, auth: staticAuth },
     contiv: { intentFile: "/intent.json" },
   };
   await using node = await makeNode({ config });
   await expectRefusal(node, [
     `podplug agent: ${node.configFile}:`,
     "  executor multus: not in this version; set it to direct",
-    "  api.tls: not in this version; use the socket, or a loopback port with insecure: true",
-    "  api.auth.tokenReview: not in this version; set it to false",
     "  contiv.intentFile: not in this version; leave it empty",
     "  api: neither socket nor listen is given",
+    "  api.tls: api.listen names no port to use it on",
+    "  api.tls: certFile and keyFile are needed together",
+    "  api.insecure: it contradicts api.tls; leave one of them out",
+    "  api.tls: nobody could prove who they are; set clientCAFile, or api.auth.tokenReview",
     "  reason     INVALID_CONFIGURATION",
   ]);
 });

@@ -181,7 +181,7 @@ describe("who calls", () => {
     }
     expect(node.callers).toEqual([
       { name: "anonymous", reconciler: false },
-      { name: "unix-socket", reconciler: false },
+      { name: "unix-socket", reconciler: false, root: true },
     ]);
   });
 

@@ -28,14 +28,7 @@ export async function startTestServer(
   const directory = await makeDirectory();
   const socketPath = join(directory, "podplug.sock");
   const node = createFakeNode();
-  const logged: [string, string, object][] = [];
-  const log: Logger = {
-    debug() {},
-    info: (facts, message) => logged.push(["info", message, facts]),
-    warn: (facts, message) => logged.push(["warn", message, facts]),
-    error: (facts, message) => logged.push(["error", message, facts]),
-    child: () => log,
-  };
+  const { log, logged } = createKeptLog();
   const server = await startServer({
     apiFor: node.apiFor,
     listen: {
@@ -51,6 +44,19 @@ export async function startTestServer(
   server.setServing(true);
   const port = server.addresses.tcp?.port ?? 0;
   return { node, server, directory, socketPath, port, url: `http://127.0.0.1:${port}`, logged };
+}
+
+/** A log, and what was said in it above debug. */
+export function createKeptLog(): { readonly log: Logger; readonly logged: [string, string, object][] } {
+  const logged: [string, string, object][] = [];
+  const log: Logger = {
+    debug() {},
+    info: (facts, message) => logged.push(["info", message, facts]),
+    warn: (facts, message) => logged.push(["warn", message, facts]),
+    error: (facts, message) => logged.push(["error", message, facts]),
+    child: () => log,
+  };
+  return { log, logged };
 }
 
 export async function makeDirectory(): Promise<string> {

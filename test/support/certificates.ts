@@ -12,10 +12,16 @@ interface Issuer extends Certificate {
   readonly name: string;
 }
 
+export interface CertificateOptions {
+  readonly organizations?: readonly string[];
+  /** A day from now when absent. */
+  readonly notAfter?: Date;
+}
+
 /** An authority for one test run; nothing that is secret lies in the tree. */
 export function createAuthority(name = "test authority"): Issuer & {
   /** For a server of these DNS names and IP addresses, or a client of this name. */
-  issue(subject: string, names?: readonly string[]): Certificate;
+  issue(subject: string, names?: readonly string[], options?: CertificateOptions): Certificate;
 } {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const pem = (key: KeyObject): string => key.export({ type: "pkcs8", format: "pem" }).toString();
@@ -24,11 +30,11 @@ export function createAuthority(name = "test authority"): Issuer & {
     ...issuer,
     cert: certificate({ subject: name, publicKey, issuer, extensions: [basicConstraints] }),
     key: pem(privateKey),
-    issue(subject, names = []) {
+    issue(subject, names = [], options = {}) {
       const own = generateKeyPairSync("ec", { namedCurve: "P-256" });
       const extensions = names.length === 0 ? [] : [subjectAltName(names)];
       return {
-        cert: certificate({ subject, publicKey: own.publicKey, issuer, extensions }),
+        cert: certificate({ ...options, subject, publicKey: own.publicKey, issuer, extensions }),
         key: pem(own.privateKey),
       };
     },
@@ -48,8 +54,14 @@ const sequence = (...parts: Uint8Array[]): Buffer => der(0x30, ...parts);
 const oid = (hex: string): Buffer => der(0x06, Buffer.from(hex, "hex"));
 const utcTime = (date: Date): Buffer =>
   der(0x17, Buffer.from(`${date.toISOString().replaceAll(/[-:T]/g, "").slice(2, 14)}Z`));
-const distinguishedName = (commonName: string): Buffer =>
-  sequence(der(0x31, sequence(oid("550403"), der(0x0c, Buffer.from(commonName)))));
+const attribute = (id: string, text: string): Buffer =>
+  der(0x31, sequence(oid(id), der(0x0c, Buffer.from(text))));
+/** An empty common name stands for none. */
+const distinguishedName = (commonName: string, organizations: readonly string[] = []): Buffer =>
+  sequence(
+    ...organizations.map((name) => attribute("55040a", name)),
+    ...(commonName === "" ? [] : [attribute("550403", commonName)]),
+  );
 const ecdsaWithSha256 = sequence(oid("2a8648ce3d040302"));
 const extension = (id: string, value: Uint8Array): Buffer => sequence(oid(id), der(0x04, value));
 /** CA: true. */
@@ -62,22 +74,25 @@ function subjectAltName(names: readonly string[]): Buffer {
   return extension("551d11", sequence(...general));
 }
 
-function certificate(options: {
-  readonly subject: string;
-  readonly publicKey: KeyObject;
-  readonly issuer: { readonly name: string; readonly privateKey: KeyObject };
-  readonly extensions: readonly Uint8Array[];
-}): string {
+function certificate(
+  options: {
+    readonly subject: string;
+    readonly publicKey: KeyObject;
+    readonly issuer: { readonly name: string; readonly privateKey: KeyObject };
+    readonly extensions: readonly Uint8Array[];
+  } & CertificateOptions,
+): string {
   const dayMs = 86_400_000;
   const serial = randomBytes(8);
   serial[0] = 0x01;
+  const { notAfter = new Date(Date.now() + dayMs) } = options;
   const body = sequence(
     der(0xa0, der(0x02, Buffer.from([2]))),
     der(0x02, serial),
     ecdsaWithSha256,
     distinguishedName(options.issuer.name),
-    sequence(utcTime(new Date(Date.now() - dayMs)), utcTime(new Date(Date.now() + dayMs))),
-    distinguishedName(options.subject),
+    sequence(utcTime(new Date(Date.now() - dayMs)), utcTime(notAfter)),
+    distinguishedName(options.subject, options.organizations),
     options.publicKey.export({ type: "spki", format: "der" }),
     ...(options.extensions.length === 0 ? [] : [der(0xa3, sequence(...options.extensions))]),
   );

@@ -11,16 +11,19 @@ import type { Authenticator } from "./contract.ts";
 export function createSocketAuthenticator(controllerKey: string | undefined): Authenticator {
   return async ({ headers }) => {
     const shown = headers.get(controllerKeyHeader);
-    if (shown === null) return { name: "unix-socket", reconciler: false };
+    if (shown === null)
+      return { name: "unix-socket", reconciler: false, root: true, by: "socket", ...nobodyElse };
     if (controllerKey === undefined) {
       throw new PodplugError("UNAUTHENTICATED", "the agent runs its controller itself and takes no other");
     }
     if (!isSame(shown, controllerKey)) {
       throw new PodplugError("UNAUTHENTICATED", "the controller's key isn't this server's");
     }
-    return { name: "controller", reconciler: true };
+    return { name: "controller", reconciler: true, by: "controller-key", ...nobodyElse };
   };
 }
+
+const nobodyElse = { groups: [], extra: {} } as const;
 
 /** In a time that tells nothing of how much was right. */
 function isSame(shown: string, key: string): boolean {

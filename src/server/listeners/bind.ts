@@ -1,4 +1,4 @@
-import type { Server } from "node:net";
+import { isIP, type Server } from "node:net";
 import { messageOf, PodplugError } from "../../domain/errors.ts";
 
 /** Listens, or throws INVALID_CONFIGURATION saying on what it couldn't. */
@@ -19,4 +19,21 @@ export async function bind(
   } finally {
     server.off("listening", resolve).off("error", reject);
   }
+}
+
+export interface BoundAddress {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** As `bind`, on a TCP port; 0 lets the system choose, and the answer says which. */
+export async function bindTcp(server: Server, host: string, port: number): Promise<BoundAddress> {
+  await bind(server, { host, port }, nameOf(host, port));
+  const bound = server.address();
+  return { host, port: bound !== null && typeof bound === "object" ? bound.port : port };
+}
+
+/** As a configuration has it. */
+export function nameOf(host: string, port: number): string {
+  return `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
 }

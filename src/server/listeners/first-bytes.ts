@@ -1,5 +1,7 @@
 import type { Socket } from "node:net";
 
+export type Protocol = "http/1.1" | "http/2";
+
 // RFC 9113, section 3.4: what every HTTP/2 client sends first.
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 
@@ -12,7 +14,7 @@ const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 export function readFirstBytes(
   socket: Socket,
   timeoutMs: number,
-  onProtocol: (protocol: "http/1.1" | "http/2") => void,
+  onProtocol: (protocol: Protocol) => void,
 ): void {
   let seen: Buffer = Buffer.alloc(0);
   const timer = setTimeout(giveUp, timeoutMs);

@@ -1,7 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { BlockList, isIP, type Server } from "node:net";
 import { messageOf, PodplugError } from "../../domain/errors.ts";
-import { bind } from "./bind.ts";
+import { type BoundAddress, bindTcp, nameOf } from "./bind.ts";
 
 export interface TcpAddress {
   /** Of this host alone: an address of 127.0.0.0/8, ::1, or localhost. */
@@ -17,12 +17,9 @@ loopback.addSubnet("127.0.0.0", 8, "ipv4");
 loopback.addAddress("::1", "ipv6");
 
 /** Listens on a loopback address and answers where; anything else is INVALID_CONFIGURATION. */
-export async function listenOnLoopback(
-  server: Server,
-  address: TcpAddress,
-): Promise<{ readonly host: string; readonly port: number }> {
+export async function listenOnLoopback(server: Server, address: TcpAddress): Promise<BoundAddress> {
   const { host, port, insecure } = address;
-  const name = `${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
+  const name = nameOf(host, port);
   if (!insecure) {
     throw new PodplugError(
       "INVALID_CONFIGURATION",
@@ -36,9 +33,7 @@ export async function listenOnLoopback(
       `can't listen on ${name} without TLS, it isn't a loopback address`,
     );
   }
-  await bind(server, { host: ip, port }, name);
-  const bound = server.address();
-  return { host: ip, port: bound !== null && typeof bound === "object" ? bound.port : port };
+  return await bindTcp(server, ip, port);
 }
 
 async function resolveLocalhost(): Promise<string> {

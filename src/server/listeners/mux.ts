@@ -1,11 +1,11 @@
 import { createServer as createHttp1Server } from "node:http";
 import { createServer as createHttp2Server } from "node:http2";
-import { createServer, type Server, type Socket } from "node:net";
+import type { Server, Socket } from "node:net";
 import type { Logger } from "../../domain/log.ts";
 import { type ServerLimits, sweepIntervalMs } from "../limits.ts";
 import { createExchanges, type NodeRequest, type NodeResponse } from "./exchanges.ts";
-import { readFirstBytes } from "./first-bytes.ts";
 import { createHttp2Sessions } from "./http2-sessions.ts";
+import type { Opening } from "./opening.ts";
 
 export type NodeHandler = (request: NodeRequest, response: NodeResponse) => void;
 
@@ -18,13 +18,14 @@ export interface Mux {
   cut(): void;
 }
 
-/** One server that speaks HTTP/1.1 and HTTP/2 without TLS on the same port, told apart by their first bytes. */
+/** One server that speaks HTTP/1.1 and HTTP/2 on the same port. */
 export function createMux(options: {
+  readonly open: Opening;
   readonly handler: NodeHandler;
   readonly limits: ServerLimits;
   readonly log: Logger;
 }): Mux {
-  const { handler, limits, log } = options;
+  const { open, handler, limits, log } = options;
   const sockets = new Set<Socket>();
   const unknown = new Set<Socket>();
   const sessions = createHttp2Sessions(limits);
@@ -58,18 +59,19 @@ export function createMux(options: {
   );
   http2.on("session", (session) => sessions.track(session));
 
-  const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+  function hold(socket: Socket): void {
     sockets.add(socket);
-    unknown.add(socket);
-    socket.once("close", () => {
-      sockets.delete(socket);
-      unknown.delete(socket);
-    });
+    socket.once("close", () => sockets.delete(socket));
     // A connection that breaks also closes; what ran on it hears of that.
     socket.on("error", (error) => log.debug({ err: error }, "connection broke"));
-    socket.setKeepAlive(true, limits.tcpKeepAliveMs);
-    readFirstBytes(socket, limits.sniffTimeoutMs, (protocol) => {
-      unknown.delete(socket);
+  }
+
+  const server = open({
+    limits,
+    log,
+    onProtocol(socket, protocol, raw) {
+      unknown.delete(raw);
+      if (socket !== raw) hold(socket);
       if (protocol === "http/2") {
         // A client that has said its last byte can still get an answer in
         // HTTP/1.1; an HTTP/2 session ends with it.
@@ -79,7 +81,13 @@ export function createMux(options: {
         http1.emit("connection", socket);
         socket.resume();
       }
-    });
+    },
+  });
+  server.on("connection", (raw: Socket) => {
+    hold(raw);
+    unknown.add(raw);
+    raw.once("close", () => unknown.delete(raw));
+    raw.setKeepAlive(true, limits.tcpKeepAliveMs);
   });
   server.maxConnections = limits.connections;
   server.on("drop", () =>

@@ -2,8 +2,8 @@ import { createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { Logger } from "../../domain/log.ts";
-import { type Arrival, arrivalKey } from "../admission.ts";
-import type { Authenticator } from "../auth/contract.ts";
+import { arrivalKey, type Door } from "../admission.ts";
+import { certificateOf } from "./client-certificate.ts";
 import type { NodeRequest, NodeResponse } from "./exchanges.ts";
 import { isFromBrowser } from "./loopback.ts";
 import type { NodeHandler } from "./mux.ts";
@@ -11,12 +11,12 @@ import type { NodeHandler } from "./mux.ts";
 /** Hands the requests of one listener to the RPCs' handlers; answers those that name none of them itself. */
 export function createRequestHandler(options: {
   readonly handlers: readonly UniversalHandler[];
-  readonly transport: Arrival["facts"]["transport"];
-  readonly authenticate: Authenticator;
+  readonly door: Door;
   readonly log: Logger;
   readonly version: string;
 }): NodeHandler {
-  const { transport, authenticate, log, version } = options;
+  const { door, log, version } = options;
+  const { transport } = door;
   const handlers = new Map(options.handlers.map((handler) => [handler.requestPath, handler]));
 
   async function answer(request: NodeRequest, response: NodeResponse): Promise<void> {
@@ -24,8 +24,12 @@ export function createRequestHandler(options: {
       // A Unix socket has no authority; what clients make up for it, a path at
       // worst, is no part of an URL.
       nameLocalhost(request);
-    } else if (isFromBrowser(authoritiesOf(request), request.headers.origin)) {
+    } else if (transport === "tcp" && isFromBrowser(authoritiesOf(request), request.headers.origin)) {
       refuse(response, 403, "permission_denied", "only clients of this host may call here, and no web pages");
+      return;
+    } else if (request.headers.origin !== undefined) {
+      // A browser shows its user's certificate to whatever page asks.
+      refuse(response, 403, "permission_denied", "web pages may not call here");
       return;
     }
     const [path = ""] = (request.url ?? "").split("?", 1);
@@ -36,8 +40,15 @@ export function createRequestHandler(options: {
     }
     const values = createContextValues();
     const universal = universalRequestFromNodeRequest(request, response, undefined, values);
-    const remoteAddress = request.socket.remoteAddress;
-    values.set(arrivalKey, { authenticate, facts: { transport, headers: universal.header, remoteAddress } });
+    values.set(arrivalKey, {
+      door,
+      facts: {
+        transport,
+        headers: universal.header,
+        remoteAddress: request.socket.remoteAddress,
+        clientCertificate: transport === "tls" ? certificateOf(request) : undefined,
+      },
+    });
     await universalResponseToNodeResponse(await handler(universal), response);
   }
 

@@ -1,0 +1,125 @@
+import { constants, createHash, X509Certificate } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { createSecureContext, type SecureContextOptions } from "node:tls";
+import { messageOf, PodplugError } from "../../domain/errors.ts";
+import type { Logger } from "../../domain/log.ts";
+
+/** PEM files of the agent's certificate chain, its key, and whoever may have signed clients' certificates. */
+export interface TlsFiles {
+  readonly certFile: string;
+  readonly keyFile: string;
+  readonly clientCAFile?: string | undefined;
+}
+
+/** What the files held when they were last whole. */
+export interface TlsKeys extends Disposable {
+  readonly options: SecureContextOptions;
+  /** Whether the authority with this fingerprint is one of the clients'. */
+  trusts(fingerprint256: string): boolean;
+  /** Calls back with each new content. */
+  onChange(listener: (options: SecureContextOptions) => void): void;
+}
+
+interface Content {
+  readonly digest: string;
+  readonly options: SecureContextOptions;
+  readonly authorities: ReadonlySet<string>;
+}
+
+/**
+ * Reads the files and looks at them again every `rereadMs`: by their content,
+ * since symbolic links are swapped under their names. What can't be used
+ * leaves the keys as they were, and is logged; at the start it is
+ * INVALID_CONFIGURATION.
+ */
+export async function followTlsKeys(options: {
+  readonly files: TlsFiles;
+  readonly rereadMs: number;
+  readonly log: Logger;
+}): Promise<TlsKeys> {
+  const { files, rereadMs, log } = options;
+  const listeners: ((changed: SecureContextOptions) => void)[] = [];
+  let content = await readContent(files);
+  let told: string | undefined;
+  let ended = false;
+  let looking: Promise<void> | undefined;
+  const timer = setInterval(() => {
+    looking ??= look().finally(() => {
+      looking = undefined;
+    });
+  }, rereadMs).unref();
+
+  async function look(): Promise<void> {
+    try {
+      const read = await readContent(files);
+      told = undefined;
+      if (ended || read.digest === content.digest) return;
+      content = read;
+      for (const listener of listeners) listener(read.options);
+      log.info({ ...files }, "TLS files changed and are in use");
+    } catch (error) {
+      const fault = messageOf(error);
+      if (fault !== told)
+        log.error({ ...files, err: error }, "TLS files can't be used, the ones before stay");
+      told = fault;
+    }
+  }
+
+  return {
+    get options() {
+      return content.options;
+    },
+    trusts: (fingerprint256) => content.authorities.has(fingerprint256),
+    onChange: (listener) => void listeners.push(listener),
+    [Symbol.dispose]() {
+      ended = true;
+      clearInterval(timer);
+    },
+  };
+}
+
+async function readContent(files: TlsFiles): Promise<Content> {
+  const { certFile, keyFile, clientCAFile } = files;
+  const cert = await readPem(certFile);
+  const key = await readPem(keyFile);
+  const ca = clientCAFile === undefined ? undefined : await readPem(clientCAFile);
+  const options: SecureContextOptions = {
+    cert,
+    key,
+    ca,
+    minVersion: "TLSv1.2",
+    // A session that is resumed isn't verified again, by whatever authorities are trusted then.
+    secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
+  };
+  try {
+    createSecureContext(options);
+  } catch (cause) {
+    throw unusable(`certFile ${certFile} and keyFile ${keyFile} can't be used: ${messageOf(cause)}`, cause);
+  }
+  const digest = createHash("sha256").update([cert, key, ca].join("\0")).digest("hex");
+  return { digest, options, authorities: new Set(ca === undefined ? [] : fingerprintsIn(ca, clientCAFile)) };
+}
+
+async function readPem(file: string): Promise<string> {
+  try {
+    return await readFile(file, "utf8");
+  } catch (cause) {
+    throw unusable(`a file can't be read: ${messageOf(cause)}`, cause);
+  }
+}
+
+const certificateBlock = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+function fingerprintsIn(pem: string, file: string | undefined): readonly string[] {
+  const blocks = pem.match(certificateBlock) ?? [];
+  try {
+    if (blocks.length === 0) throw new Error("there is no certificate in it");
+    return blocks.map((block) => new X509Certificate(block).fingerprint256);
+  } catch (cause) {
+    throw unusable(`clientCAFile ${file} can't be used: ${messageOf(cause)}`, cause);
+  }
+}
+
+function unusable(why: string, cause: unknown): PodplugError {
+  return new PodplugError("INVALID_CONFIGURATION", `api.tls: ${why}`, { cause });
+}

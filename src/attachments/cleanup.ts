@@ -46,15 +46,18 @@ export function persistent(
   };
 
   function schedule(record: AttachmentRecord): void {
-    retries.schedule(recordKey(record), async () => {
+    const { sandbox, ifName } = record;
+    const postponedMs = (): number => book.get(sandbox.id, ifName)?.failure?.retryAfterMs ?? 0;
+    const attempt = async (): Promise<boolean> => {
       try {
-        await lanes.run(record.sandbox.id, () => cleanUp(record), neverAborted);
+        await lanes.run(sandbox.id, () => cleanUp(record), neverAborted);
         return true;
       } catch (error) {
         log.warn({ ...factsOf(record), err: error }, "cleaning up failed; it is tried again");
         return false;
       }
-    });
+    };
+    retries.schedule(recordKey(record), attempt, postponedMs);
   }
 
   // By its name, not its ID: what a later attach of the same name left waits for the same timer.

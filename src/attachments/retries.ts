@@ -19,15 +19,19 @@ export class Retries {
     this.#clock = clock;
   }
 
-  /** `attempt` resolves true when nothing is left to do. Does nothing while the key waits already. */
-  schedule(key: string, attempt: () => Promise<boolean>): void {
+  /**
+   * `attempt` resolves true when nothing is left to do; `postponedMs` is how long what refused wants to be left
+   * alone, beside the backoff. Does nothing while the key waits already.
+   */
+  schedule(key: string, attempt: () => Promise<boolean>, postponedMs: () => number = () => 0): void {
     const entry = this.#pending.get(key) ?? { attempt: 0, timer: undefined };
     if (this.#closed || entry.timer) return;
     this.#pending.set(key, entry);
-    entry.timer = this.#clock.setTimer(retryDelayMs(entry.attempt, Math.random), () => {
+    const delayMs = postponedMs() + retryDelayMs(entry.attempt, Math.random);
+    entry.timer = this.#clock.setTimer(delayMs, () => {
       entry.timer = undefined;
       entry.attempt += 1;
-      const again = (): void => this.schedule(key, attempt);
+      const again = (): void => this.schedule(key, attempt, postponedMs);
       attempt().then((done) => (done ? this.#pending.delete(key) : again()), again);
     });
   }

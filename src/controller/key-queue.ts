@@ -1,16 +1,34 @@
 import type { Clock } from "../domain/clock.ts";
+import type { PodplugError } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
 
 /**
  * done:   nothing to do until the key is added again.
- * soon:   what failed may succeed by itself: again with a delay that doubles.
+ * soon:   what failed may succeed by itself: again with a delay that doubles,
+ *         after what refused was left alone for as long as it wants to be.
  * slowly: what failed needs somebody, whose act nobody tells us of.
  */
-export type Outcome = "done" | "soon" | "slowly";
+export type Outcome = "done" | "soon" | "slowly" | { readonly soonAfterMs: number };
+
+/** What follows from a failure. */
+export function outcomeOf({ transient, retryAfterMs }: PodplugError): Outcome {
+  if (!transient) return "slowly";
+  return retryAfterMs === undefined ? "soon" : { soonAfterMs: retryAfterMs };
+}
+
+/** Of two outcomes of one key's work, the one to go by: done only when both are, and nothing asked for too soon. */
+export function worse(a: Outcome, b: Outcome): Outcome {
+  return rankOf(a) > rankOf(b) ? a : b;
+}
+
+function rankOf(outcome: Outcome): number {
+  return typeof outcome === "object" ? 2 + outcome.soonAfterMs : ["done", "slowly", "soon"].indexOf(outcome);
+}
 
 const firstDelayMs = 500;
 const longestDelayMs = 30_000;
 const slowDelayMs = 60_000;
+const longestPostponementMs = 60_000;
 
 export interface KeyQueueOptions {
   readonly work: (key: string, signal: AbortSignal) => Promise<Outcome>;
@@ -118,12 +136,14 @@ export class KeyQueue {
     }
   }
 
-  #again(key: string, state: KeyState, outcome: "soon" | "slowly"): Disposable {
+  #again(key: string, state: KeyState, outcome: Exclude<Outcome, "done">): Disposable {
     const { clock, random } = this.#options;
     const delayMs =
-      outcome === "soon" ? Math.min(firstDelayMs * 2 ** state.attempt, longestDelayMs) : slowDelayMs;
+      outcome === "slowly" ? slowDelayMs : Math.min(firstDelayMs * 2 ** state.attempt, longestDelayMs);
+    const postponedMs =
+      typeof outcome === "object" ? Math.min(outcome.soonAfterMs, longestPostponementMs) : 0;
     state.attempt += 1;
     // Half to the whole of it, so that many that failed at once spread out.
-    return clock.setTimer(delayMs * (0.5 + random() / 2), () => this.add(key));
+    return clock.setTimer(postponedMs + delayMs * (0.5 + random() / 2), () => this.add(key));
   }
 }

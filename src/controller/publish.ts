@@ -6,7 +6,7 @@ import type { Pod, PodKey } from "../domain/pod.ts";
 import type { EventRecorder, PodFeed, PodStatusWriter } from "../kube/contract.ts";
 import { networkStatusAnnotation } from "../kube/contract.ts";
 import { withDeadline } from "./deadline.ts";
-import type { Outcome } from "./key-queue.ts";
+import { type Outcome, outcomeOf } from "./key-queue.ts";
 import type { KnownAttachments } from "./known-attachments.ts";
 import { isKubeVirt, targetOf } from "./pod-words.ts";
 import { nextStatus } from "./status.ts";
@@ -76,7 +76,7 @@ export function createPublisher(options: PublisherOptions) {
       if (signal.aborted) return "done";
       const error = asPodplugError(thrown);
       log.warn({ pod: key, reason: error.reason, err: error }, "network-status could not be written");
-      return error.transient ? "soon" : "slowly";
+      return outcomeOf(error);
     }
   };
 

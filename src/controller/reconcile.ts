@@ -9,7 +9,7 @@ import type { AnnotationReader, Wanted } from "./annotations/contract.ts";
 import { withDeadline } from "./deadline.ts";
 import { stepsBetween } from "./desired.ts";
 import { addedEvent, addFailedEvent, refusedEvent, removedEvent, removeFailedEvent } from "./events.ts";
-import type { Outcome } from "./key-queue.ts";
+import { type Outcome, outcomeOf, worse } from "./key-queue.ts";
 import type { KnownAttachments } from "./known-attachments.ts";
 import { isKubeVirt, targetOf } from "./pod-words.ts";
 import { readStatus } from "./status-entries.ts";
@@ -196,14 +196,13 @@ export function createReconciler(options: ReconcilerOptions) {
     message: string,
   ): Outcome {
     log.warn({ pod: `${namespace}/${name}`, ...facts, reason: error.reason, err: error }, message);
-    if (error.transient) return "soon";
     // Only the annotation can cure what is wrong with itself, and its change comes to us.
-    return error.kind === "invalid" ? "done" : "slowly";
+    return error.kind === "invalid" ? "done" : outcomeOf(error);
   }
 
   /** The pod may not run yet, or be none that can be plugged into: on the host's network, or its namespace hidden. */
   function lookFailed(key: PodKey, pod: Pod, asks: boolean, error: PodplugError): Outcome {
-    const { reason, kind, transient } = error;
+    const { reason, kind } = error;
     const facts = { pod: key, reason, err: error };
     if (kind === "invalid" || kind === "unsupported") {
       log.debug(facts, "pod can't be plugged into");
@@ -212,7 +211,7 @@ export function createReconciler(options: ReconcilerOptions) {
     }
     if (kind === "not-found" || kind === "not-ready") log.debug(facts, "pod can't be looked into now");
     else log.warn(facts, "looking into a pod failed; it is tried again");
-    return transient ? "soon" : "slowly";
+    return outcomeOf(error);
   }
 
   function tellRefused(key: PodKey, pod: Pod, { annotation }: AnnotationReader, wanted: Wanted): void {
@@ -252,9 +251,4 @@ function statusOf(pod: Pod) {
 /** An agent or API server that is away is the node's affair: a pod's users can do nothing about it. */
 function isPodsAffair({ kind }: PodplugError): boolean {
   return kind !== "unavailable" && kind !== "canceled" && kind !== "unauthenticated";
-}
-
-function worse(a: Outcome, b: Outcome): Outcome {
-  const order: readonly Outcome[] = ["done", "slowly", "soon"];
-  return order.indexOf(a) > order.indexOf(b) ? a : b;
 }

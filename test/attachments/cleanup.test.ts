@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { PodplugError } from "../../src/domain/errors.ts";
 import { neverAborted } from "../../src/domain/signals.ts";
 import { attachBlue, createWorld, pluginFailed, settle, until } from "./world.ts";
 
@@ -27,4 +28,21 @@ test("what a second failed attach of a name left is tried again as well", async 
   await settle();
   expect(await world.states()).toEqual([]);
   expect(world.executor.leases()).toEqual([]);
+});
+
+test("a plugin that wants to be left alone for a while is, beside the backoff, each time its DEL fails", async () => {
+  const world = await createWorld();
+  await attachBlue(world);
+  const tryLater = new PodplugError("PLUGIN_FAILED", "not now", { cniCode: 11, retryAfterMs: 5_000 });
+  world.executor.failOn("del", tryLater);
+  const which = { by: "interface", interface: "net1" } as const;
+  const target = { kind: "netns", netns: path } as const;
+  await expect(world.as("tester").detach({ target, which }, neverAborted)).rejects.toThrow("not now");
+  world.clock.fireAll();
+  await settle();
+  const [first = 0, second = 0] = world.clock.delays;
+  expect(first).toBeGreaterThanOrEqual(5_500);
+  expect(first).toBeLessThanOrEqual(6_000);
+  expect(second).toBeGreaterThanOrEqual(6_000);
+  expect(second).toBeLessThanOrEqual(7_000);
 });

@@ -16,11 +16,19 @@ import { createFakeSandboxes } from "../fakes/fake-sandboxes.ts";
 import { MemoryJournal } from "../fakes/memory-journal.ts";
 
 /** A clock whose timers fire when the test says so. */
-function createManualClock(): Clock & { fireAll(): void; readonly waiting: number } {
+function createManualClock(): Clock & {
+  fireAll(): void;
+  readonly waiting: number;
+  /** How long each timer was to wait, in their order. */
+  readonly delays: readonly number[];
+} {
   const timers = new Set<() => void>();
+  const delays: number[] = [];
   return {
+    delays,
     now: () => new Date("2026-01-02T03:04:05Z"),
-    setTimer(_delayMs, action) {
+    setTimer(delayMs, action) {
+      delays.push(delayMs);
       timers.add(action);
       return { [Symbol.dispose]: () => timers.delete(action) };
     },

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { KeyQueue, type Outcome } from "../../src/controller/key-queue.ts";
+import { KeyQueue, type Outcome, worse } from "../../src/controller/key-queue.ts";
 import { silentLogger } from "../../src/domain/log.ts";
 
 function createQueue(work: (key: string) => Promise<Outcome>, maxConcurrent = 8) {
@@ -93,6 +93,24 @@ test("what fails comes back with a delay that doubles up to a bound, and starts 
   queue.add("a");
   await turn();
   expect(delays).toEqual([500, 1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 500]);
+});
+
+test("what wants to be left alone for a while is, beside its backoff, but no longer than a minute", async () => {
+  const outcomes: Outcome[] = [{ soonAfterMs: 5_000 }, { soonAfterMs: 5_000 }, { soonAfterMs: 3_600_000 }];
+  const { queue, delays, fire } = createQueue(async () => outcomes.shift() ?? "done");
+  queue.open();
+  queue.add("a");
+  await turn();
+  for (let times = 0; times < 3; times += 1) await fire();
+  expect(delays).toEqual([5_500, 6_000, 62_000]);
+});
+
+test("of a pod's failures the one that wants the longest pause decides", () => {
+  const later = { soonAfterMs: 5_000 };
+  expect(worse("done", "slowly")).toBe("slowly");
+  expect(worse("soon", "slowly")).toBe("soon");
+  expect(worse("soon", later)).toBe(later);
+  expect(worse(later, { soonAfterMs: 1_000 })).toBe(later);
 });
 
 test("what throws is tried again", async () => {

@@ -13,6 +13,7 @@ PATH="$PATH:/usr/local/go/bin"
 say() { printf '%s\n' "cluster: $*" >&2; }
 fail() { say "$*"; exit 1; }
 
+options='-mod=readonly -trimpath -buildvcs=false'
 mkdir -p "$cache/programs" "$cache/log"
 # Two builds at once would do the same work twice.
 exec 9>"$cache/programs/.lock"
@@ -38,11 +39,17 @@ stamps() { # stamps FOLDER
       printf -- '-X github.com/containerd/containerd/v2/version.Version=%s' \
         "$(version github.com/containerd/containerd/v2 containerd)"
       ;;
+    docker)
+      pinned=$(version github.com/moby/moby/v2 docker)
+      printf -- '-X github.com/moby/moby/v2/dockerversion.Version=%s' "${pinned#v}"
+      ;;
   esac
 }
 
 build() { # build FOLDER MODULE
-  key=$(cat "$0" "$programs/$1/go.mod" "$programs/$1/go.sum" | sha256sum | cut -c 1-8)
+  ldflags="-s -w $(stamps "$1")"
+  # Of all that goes into it, and nothing else: a change to one program leaves the others.
+  key=$(printf '%s\n' "$options $ldflags" | cat - "$programs/$1/go.mod" "$programs/$1/go.sum" | sha256sum | cut -c 1-8)
   into="$cache/programs/$1-$(version "$2" "$1")-$key"
   if [ ! -d "$into" ]; then
     command -v go >/dev/null ||
@@ -55,9 +62,8 @@ build() { # build FOLDER MODULE
     # Low priority: a cold build takes minutes of every core.
     (
       cd "$programs/$1"
-      # shellcheck disable=SC2046 # each line is a package
-      CGO_ENABLED=0 nice -n 19 go build -mod=readonly -trimpath -buildvcs=false \
-        -ldflags="-s -w $(stamps "$1")" -o "$into.part/" $(go list -mod=readonly tool)
+      # shellcheck disable=SC2046,SC2086 # each line is a package, each word an option
+      CGO_ENABLED=0 nice -n 19 go build $options -ldflags="$ldflags" -o "$into.part/" $(go list -mod=readonly tool)
     ) >"$log" 2>&1 || fail "$1 could not be built: $(tail -n 1 "$log") (all of it: $log)"
     # Go names a program after its package's folder.
     [ ! -e "$into.part/server" ] || mv "$into.part/server" "$into.part/etcd"
@@ -71,3 +77,4 @@ build etcd go.etcd.io/etcd/server/v3
 build cni-plugins github.com/containernetworking/plugins
 build containerd github.com/containerd/containerd/v2
 build kubernetes k8s.io/kubernetes
+build docker github.com/moby/moby/v2

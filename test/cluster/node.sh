@@ -58,6 +58,7 @@ make_room() {
   umount --lazy /mnt
   mount -t tmpfs -o mode=0755 tmpfs /run
   mkdir -p /run/netns /run/lock $state/{cni/net.d,etcd,kubelet,pod-logs,static-pods,tmp}
+  ln -s "$log" $state/log
   cover /var/lib/cni
   cover /var/log
   export TMPDIR=$state/tmp
@@ -68,6 +69,7 @@ make_room() {
     # Of version 2, or each controller of version 1.
     [ ! -e "$group/cgroup.procs" ] || mkdir -p "$group/$cgroup"
   done
+  printf '/%s\n' "$cgroup" >$state/cgroup
 }
 
 make_network() {

@@ -7,6 +7,7 @@ import {
   type DockerLocator,
   type DockerLocatorOptions,
 } from "../../src/sandbox/docker.ts";
+import { containerLocatorContract } from "../contracts/container-locator.ts";
 import {
   type NamespaceWorld,
   namespaceLocatorContract,
@@ -79,42 +80,22 @@ describe("Kubernetes on cri-dockerd", () => {
 });
 
 describe("a plain container", () => {
-  test("is located by its ID and by its name, without network too, and belongs to no pod", async () => {
+  containerLocatorContract(async () => {
     const { docker, interfaces, locator } = await makeWorld();
-    const { id, name, netnsPath } = docker.add("vnf", { networkMode: "none" });
-    const sandbox = { id, netnsPath, netns: await interfaces.identify(netnsPath, signal) };
-    expect(await locator.locate(container(id), signal)).toEqual(sandbox);
-    expect(await locator.locate(container(name), signal)).toEqual(sandbox);
-    expect(await locator.list(signal)).toEqual([sandbox]);
-  });
-
-  test("in another's network leads to the one that owns it, and isn't listed beside it", async () => {
-    const { docker, locator } = await makeWorld();
-    const owner = docker.add("owner");
-    const guest = docker.add("guest", { networkMode: `container:${owner.id}` });
-    expect(await locator.locate(container(guest.name), signal)).toMatchObject({ id: owner.id });
-    expect(await locator.list(signal)).toMatchObject([{ id: owner.id }]);
-    docker.stop(owner.id);
-    await expect(locator.locate(container(guest.id), signal)).rejects.toEqual(failure("SANDBOX_NOT_READY"));
-  });
-
-  test("that is stopped is SANDBOX_NOT_READY, and located in its new namespace once it runs again", async () => {
-    const { docker, locator } = await makeWorld();
-    const { id } = docker.add("vnf");
-    const before = await locator.locate(container(id), signal);
-    docker.stop(id);
-    await expect(locator.locate(container(id), signal)).rejects.toEqual(failure("SANDBOX_NOT_READY"));
-    docker.restart(id);
-    const after = await locator.locate(container(id), signal);
-    expect(after.id).toBe(before.id);
-    expect(after.netns).not.toEqual(before.netns);
-  });
-
-  test("on the node's own network is refused", async () => {
-    const { docker, locator } = await makeWorld();
-    const { id } = docker.add("vnf", { networkMode: "host" });
-    await expect(locator.locate(container(id), signal)).rejects.toEqual(failure("HOST_NETWORK", id));
-    expect(await locator.list(signal)).toEqual([]);
+    let made = 0;
+    return {
+      locator,
+      interfaces,
+      containers: {
+        async add(networkMode) {
+          made += 1;
+          return docker.add(`plain-${made}`, { networkMode });
+        },
+        stop: async (id) => docker.stop(id),
+        restart: async (id) => docker.restart(id),
+      },
+      async [Symbol.asyncDispose]() {},
+    };
   });
 
   test("that gVisor runs is refused", async () => {

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdtemp, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import process from "node:process";
 import { setTimeout as delay } from "node:timers/promises";
@@ -15,6 +15,12 @@ export interface Cluster {
   readonly kubeconfigPath: string;
   readonly apiServer: { readonly url: "https://127.0.0.1:443"; readonly caPath: string };
   readonly criSocketPath: "/run/containerd/containerd.sock";
+  /** An archive of the pods' images. */
+  readonly imagesPath: string;
+  /** Outlives the cluster. */
+  readonly logFolder: string;
+  /** Of everything that runs in the cluster: what is made below it is removed with it. */
+  cgroup(): Promise<string>;
   readonly cni: {
     /** containernetworking/plugins, built for the cluster. */
     readonly binDir: string;
@@ -64,6 +70,9 @@ export function useCluster(): Cluster {
     kubeconfigPath,
     apiServer,
     criSocketPath: "/run/containerd/containerd.sock",
+    imagesPath: `${folder}/images.tar`,
+    logFolder: `${folder}/log`,
+    cgroup: async () => (await readFile(`${folder}/cgroup`, "utf8")).trim(),
     cni: { binDir: `${folder}/cni/bin`, confDir: `${folder}/cni/net.d`, leasesDir: `${folder}/cni/ipam` },
     makeFolder,
     kubectl,

@@ -76,6 +76,7 @@ test("podplug's service account may do what the agent does, and no more", async 
     return answer.trim() === "yes";
   };
   const definitions = "network-attachment-definitions.k8s.cni.cncf.io";
+  const networks = "networks.kaloom.com";
   const allowed = [
     "get pods",
     "list pods",
@@ -84,6 +85,7 @@ test("podplug's service account may do what the agent does, and no more", async 
     "create events",
     "patch events",
     `get ${definitions}`,
+    `get ${networks}`,
   ];
   const asked = [
     ...allowed,
@@ -92,6 +94,8 @@ test("podplug's service account may do what the agent does, and no more", async 
     "delete pods",
     "create pods/exec",
     `list ${definitions}`,
+    `list ${networks}`,
+    `patch ${networks}`,
     "get secrets",
     "get nodes",
   ];

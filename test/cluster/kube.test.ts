@@ -163,6 +163,26 @@ test("a network definition is read when it is there", async () => {
   expect(await read()).toMatchObject({ name: "blue", config: '{"type":"bridge"}' });
 });
 
+test("a Network of Kaloom's is read when it is there", async () => {
+  const definitions = createDefinitionReader({ client });
+  const read = () => definitions.kaloomNetwork(namespace.name, "blue", signal);
+  await cluster.apply(kaloomNetworks);
+  await kubectl("wait", "--for=condition=Established", "crd/networks.kaloom.com");
+  expect(await read()).toBeUndefined();
+  const network = {
+    apiVersion: "kaloom.com/v1",
+    kind: "Network",
+    metadata: { namespace: namespace.name, name: "blue" },
+    spec: { plugin: "bridge", config: '{"bridge":"br0"}' },
+  };
+  // Known to the API server a moment before it serves them.
+  await eventually("the Network is taken", async () => {
+    await cluster.apply(network);
+    return true;
+  });
+  expect(await read()).toMatchObject({ name: "blue", plugin: "bridge", config: '{"bridge":"br0"}' });
+});
+
 test("what the agent's account may not do is PRIVILEGE_MISSING, with the API server's words", async () => {
   const call = { path: `/api/v1/namespaces/${namespace.name}/secrets`, doing: "listing secrets" };
   await expect(client.call(call, signal)).rejects.toEqual(
@@ -180,3 +200,33 @@ test("a list not older than a version is answered, and one from the future refus
   expect(await list(resourceVersion)).toMatchObject({ body: { kind: "PartialObjectMetadataList" } });
   await expect(list("999999999")).rejects.toEqual(failure("UNREACHABLE", "Too large resource version"));
 });
+
+/** The kind of object, as Kaloom's installation defines it. */
+const kaloomNetworks = {
+  apiVersion: "apiextensions.k8s.io/v1",
+  kind: "CustomResourceDefinition",
+  metadata: { name: "networks.kaloom.com" },
+  spec: {
+    group: "kaloom.com",
+    scope: "Namespaced",
+    names: { plural: "networks", singular: "network", kind: "Network", shortNames: ["net"] },
+    versions: [
+      {
+        name: "v1",
+        served: true,
+        storage: true,
+        schema: {
+          openAPIV3Schema: {
+            type: "object",
+            properties: {
+              spec: {
+                type: "object",
+                properties: { plugin: { type: "string" }, config: { type: "string" } },
+              },
+            },
+          },
+        },
+      },
+    ],
+  },
+};

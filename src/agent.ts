@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import packageJson from "../package.json" with { type: "json" };
 import { keepControllerKey } from "./agent/controller-key.ts";
 import type { ConnectOptions, Kubernetes } from "./agent/kubernetes.ts";
-import { listenAddresses } from "./agent/listen.ts";
+import { listenAddresses, needsReviews } from "./agent/listen.ts";
 import { createCatalog, needsDefinitions } from "./agent/networks.ts";
 import { nodeNameOf } from "./agent/node-name.ts";
 import { createLocator } from "./agent/runtime.ts";
@@ -113,7 +113,7 @@ export async function startAgent({
   const { settled } = await engine.recover((isWhole) => endLeftovers(agentId, isWhole, log));
   const server = await startServer({
     apiFor: (caller) => engine.forCaller(caller),
-    listen: listenAddresses(config),
+    listen: listenAddresses(config, kubernetes?.reviewer),
     sources: config.networks.map((source) => (typeof source === "string" ? source : "directory")),
     limits: {
       requestBytes: config.limits.requestBytes,
@@ -170,7 +170,7 @@ export async function startAgent({
 /** The API server, for those who need it; its package is the largest of all and is loaded for them only. */
 async function connect(options: ConnectOptions): Promise<Kubernetes | undefined> {
   const { config } = options;
-  if (!config.controller.enabled && !needsDefinitions(config)) return undefined;
+  if (!config.controller.enabled && !needsDefinitions(config) && !needsReviews(config)) return undefined;
   const { connectKubernetes } = await import("./agent/kubernetes.ts");
   return await connectKubernetes(options);
 }

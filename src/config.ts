@@ -1,6 +1,6 @@
 import { parseDocument } from "yaml";
 import { z } from "zod";
-import { apiFaults, apiSchema, hostPort, path, usesTls } from "./agent/api-config.ts";
+import { apiFaults, apiSchema, hostPort, path } from "./agent/api-config.ts";
 import { messageOf, PodplugError } from "./domain/errors.ts";
 
 /*
@@ -213,12 +213,6 @@ export function refuseUnbuilt(config: Config): void {
   expect(config.hostRoot === "", "hostRoot", "leave it empty");
   expect(config.otlp.endpoint === "", "otlp.endpoint", "leave it empty");
   expect(config.contiv.intentFile === "", "contiv.intentFile", "leave it empty");
-  expect(!config.api.auth.tokenReview, "api.auth.tokenReview", "set it to false");
-  expect(
-    !usesTls(config.api) || config.api.auth.authorization === "static",
-    "api.auth.authorization subjectAccessReview",
-    "set it to static, with rules",
-  );
   faults.push(...apiFaults(config.api));
   if (faults.length > 0) {
     throw new PodplugError("INVALID_CONFIGURATION", `configuration can't be used: ${faults.join("; ")}`, {

@@ -8,12 +8,21 @@ import type { Logger } from "../domain/log.ts";
 import type { NodeApi } from "../domain/node-api.ts";
 import { createKubeAccess, type KubeLocation } from "../kube/access.ts";
 import { createApiClient } from "../kube/api-client.ts";
-import { type DefinitionReader, networkStatusAnnotation, type PodFeed } from "../kube/contract.ts";
+import {
+  type DefinitionReader,
+  networkStatusAnnotation,
+  type PodFeed,
+  type Reviewer,
+} from "../kube/contract.ts";
 import { createDefinitionReader } from "../kube/definition-reader.ts";
 import { createEventRecorder } from "../kube/event-recorder.ts";
 import { startPodFeed } from "../kube/pod-feed.ts";
+import { createReviewer } from "../kube/reviewer.ts";
 import { createPodStatusWriter } from "../kube/status-writer.ts";
 import { defaultNetworkName } from "./networks.ts";
+
+/** How long the API server has for one review; somebody waits for it. */
+const reviewMs = 10_000;
 
 /** How many pods are worked on at once; those whose plugins hang count too. */
 const maxPodsAtOnce = 256;
@@ -23,6 +32,8 @@ export interface Kubernetes extends AsyncDisposable {
   readonly definitions: DefinitionReader;
   /** This node's pods. */
   readonly pods: PodFeed;
+  /** Who callers are and what they may do. */
+  readonly reviewer: Reviewer;
   /** Plugs what annotations ask for, by the API as any other client; ends when `stopped` aborts. */
   control(api: NodeApi, stopped: AbortSignal): Promise<void>;
 }
@@ -41,6 +52,9 @@ export async function connectKubernetes({ config, env, nodeName, log }: ConnectO
   );
   const access = await createKubeAccess(locationOf(config, env));
   const client = createApiClient({ access, clock: systemClock });
+  // On connections of their own: however many callers are asked about, the controller's calls don't wait for them.
+  const reviewAccess = await createKubeAccess(locationOf(config, env));
+  const reviews = createApiClient({ access: reviewAccess, clock: systemClock, callMs: reviewMs });
   const shared = { client, nodeName, clock: systemClock, log };
   const kept = [networkStatusAnnotation, ...annotations.map(({ annotation }) => annotation)];
   const pods = startPodFeed({ ...shared, annotations: kept });
@@ -49,6 +63,7 @@ export async function connectKubernetes({ config, env, nodeName, log }: ConnectO
   return {
     definitions: createDefinitionReader({ client }),
     pods,
+    reviewer: createReviewer({ client: reviews }),
     control: async (api, stopped) => {
       await runController(
         {
@@ -75,6 +90,7 @@ export async function connectKubernetes({ config, env, nodeName, log }: ConnectO
       await pods[Symbol.asyncDispose]();
       await events[Symbol.asyncDispose]();
       access[Symbol.dispose]();
+      reviewAccess[Symbol.dispose]();
     },
   };
 }

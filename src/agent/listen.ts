@@ -1,11 +1,22 @@
 import type { Config } from "../config.ts";
+import { systemClock } from "../domain/clock.ts";
+import { PodplugError } from "../domain/errors.ts";
+import type { Reviewer } from "../kube/contract.ts";
+import { createTokenCredential } from "../server/auth/bearer-token.ts";
+import type { Authorizer, Credential } from "../server/auth/contract.ts";
 import { createStaticAuthorizer } from "../server/auth/static-rules.ts";
+import { createReviewAuthorizer } from "../server/auth/subject-access-review.ts";
 import type { ServerOptions } from "../server/server.ts";
 import { usesTls } from "./api-config.ts";
 
-/** Where the API is served, and for the TLS port who is let in and to do what. */
-export function listenAddresses({ api }: Config): ServerOptions["listen"] {
-  const { socket, socketMode, socketGroup, listen, tls, auth, insecure } = api;
+/** Whether the API server is asked about callers. */
+export function needsReviews({ api }: Config): boolean {
+  return usesTls(api) && (api.auth.tokenReview || api.auth.authorization === "subjectAccessReview");
+}
+
+/** Where the API is served, and for the TLS port who is let in and to do what. `reviewer` is there when it is needed. */
+export function listenAddresses({ api }: Config, reviewer: Reviewer | undefined): ServerOptions["listen"] {
+  const { socket, socketMode, socketGroup, listen, tls, insecure } = api;
   const colon = listen.lastIndexOf(":");
   const host = listen.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
   const port = Number(listen.slice(colon + 1));
@@ -20,9 +31,26 @@ export function listenAddresses({ api }: Config): ServerOptions["listen"] {
           host,
           port,
           files: { certFile, keyFile, clientCAFile: clientCAFile || undefined },
-          credentials: [],
-          authorizer: createStaticAuthorizer(auth.rules),
+          ...judgesOf(api.auth, reviewer),
         }
       : undefined,
+  };
+}
+
+function judgesOf(
+  { tokenReview, audiences, authorization, rules }: Config["api"]["auth"],
+  reviewer: Reviewer | undefined,
+): { readonly credentials: readonly Credential[]; readonly authorizer: Authorizer } {
+  const clock = systemClock;
+  const asked = (): Reviewer => {
+    if (!reviewer) throw new PodplugError("INTERNAL", "callers need the API server's review");
+    return reviewer;
+  };
+  return {
+    credentials: tokenReview ? [createTokenCredential({ reviewer: asked(), audiences, clock })] : [],
+    authorizer:
+      authorization === "static"
+        ? createStaticAuthorizer(rules)
+        : createReviewAuthorizer({ reviewer: asked(), clock }),
   };
 }

@@ -109,3 +109,44 @@ export interface DefinitionReader {
   netAttachDef(namespace: string, name: string, signal: AbortSignal): Promise<NetAttachDef | undefined>;
   kaloomNetwork(namespace: string, name: string, signal: AbortSignal): Promise<KaloomNetwork | undefined>;
 }
+
+/** A user as the API server knows one. */
+export interface KubeUser {
+  readonly name: string;
+  readonly uid?: string | undefined;
+  readonly groups: readonly string[];
+  readonly extra: Readonly<Record<string, readonly string[]>>;
+}
+
+export type TokenVerdict =
+  /** `audiences` are those asked for that the token is for; none, from an API server that doesn't know of audiences. */
+  | { readonly authenticated: true; readonly user: KubeUser; readonly audiences: readonly string[] }
+  | { readonly authenticated: false; readonly why: string };
+
+/** One thing that a user may do or not. */
+export interface ReviewedAccess {
+  readonly verb: string;
+  readonly group: string;
+  readonly resource: string;
+  readonly subresource?: string | undefined;
+  /** Absent: of all namespaces, or of none. */
+  readonly namespace?: string | undefined;
+  /** Absent: all. */
+  readonly name?: string | undefined;
+}
+
+export interface AccessVerdict {
+  readonly allowed: boolean;
+  /** Whoever decided says why; may be empty. */
+  readonly why: string;
+}
+
+/**
+ * Asks the API server who a bearer token is (TokenReview) and what a user may
+ * do (SubjectAccessReview), each time anew. Failures: UNREACHABLE,
+ * PRIVILEGE_MISSING (the agent's account may not ask), and the signal's.
+ */
+export interface Reviewer {
+  whoIs(token: string, audiences: readonly string[], signal: AbortSignal): Promise<TokenVerdict>;
+  may(user: KubeUser, access: ReviewedAccess, signal: AbortSignal): Promise<AccessVerdict>;
+}

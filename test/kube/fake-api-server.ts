@@ -4,7 +4,9 @@ import { createServer } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
 import { text as readText } from "node:stream/consumers";
 import { canonicalJson, isJsonObject, type JsonObject } from "../../src/domain/json.ts";
+import { createFakeReviewer } from "../fakes/fake-reviewer.ts";
 import { createAuthority } from "../support/certificates.ts";
+import { answerReview } from "./fake-reviews.ts";
 
 /** As the API server keeps it. */
 export interface ApiObject {
@@ -49,6 +51,7 @@ export async function startFakeApiServer() {
   const sockets = new Set<Socket>();
   const tricks: { readonly match: RegExp; readonly trick: Trick; left: number }[] = [];
   const tokens = new Set(["first-token"]);
+  const reviews = createFakeReviewer();
   let version = 100;
   let oldest = 0;
   let connections = 0;
@@ -87,6 +90,8 @@ export async function startFakeApiServer() {
       if (kind === "WATCH") return watch(url.searchParams, response);
       return list(url.searchParams, response);
     }
+    if (url.pathname.endsWith("reviews"))
+      return send(response, 201, await answerReview(reviews, body as JsonObject));
     if (method === "POST") return create(url.pathname, body as JsonObject, response);
     const path = url.pathname.replace(/\/status$/, "");
     const object = objects.get(path);
@@ -197,6 +202,8 @@ export async function startFakeApiServer() {
     authority: authority.cert,
     issueClient: (name: string) => authority.issue(name),
     tokens,
+    /** Who TokenReviews and SubjectAccessReviews know. */
+    reviews,
     seen,
     put,
     get: (path: string) => objects.get(path),

@@ -1,0 +1,49 @@
+import type { Clock } from "../../domain/clock.ts";
+import { canonicalJson } from "../../domain/json.ts";
+import type { AccessVerdict, ReviewedAccess, Reviewer } from "../../kube/contract.ts";
+import { createAnswerCache } from "./answer-cache.ts";
+import type { Access, Authorizer } from "./contract.ts";
+
+/** How long a permission is believed after it was asked about, and how long a refusal. */
+const allowedMs = 60_000;
+const deniedMs = 10_000;
+
+/** By the API server's authorizers, RBAC as a rule. What isn't named as a pod it can't know: those targets are refused. */
+export function createReviewAuthorizer(options: {
+  readonly reviewer: Pick<Reviewer, "may">;
+  readonly clock: Clock;
+}): Authorizer {
+  const { reviewer, clock } = options;
+  const verdicts = createAnswerCache<AccessVerdict>({
+    lifetimeMs: ({ allowed }) => (allowed ? allowedMs : deniedMs),
+    clock,
+    doing: "asking what a caller may do",
+    maxEntries: 16_384,
+  });
+
+  return async (identity, access, signal) => {
+    const reviewed = reviewedAccess(access);
+    if (!reviewed) {
+      const why = "targets by path or container ID are for the node's own socket and for static rules";
+      return { allowed: false, why };
+    }
+    const { name, uid, groups, extra } = identity;
+    const user = { name, uid, groups, extra };
+    const key = canonicalJson([user, reviewed]);
+    const { allowed, why } = await verdicts.get(key, (until) => reviewer.may(user, reviewed, until), signal);
+    return allowed ? { allowed } : { allowed, why: why || "no role allows it" };
+  };
+}
+
+function reviewedAccess({ resource: whole, ...access }: Access): ReviewedAccess | undefined {
+  const [resource = "", subresource] = whole.split("/");
+  switch (resource) {
+    case "netns":
+    case "containers":
+      return undefined;
+    case "network-attachment-definitions":
+      return { ...access, group: "k8s.cni.cncf.io", resource };
+    default:
+      return { ...access, group: "podplug.io", resource, subresource };
+  }
+}

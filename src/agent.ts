@@ -29,6 +29,7 @@ import { podKeyOf } from "./domain/pod.ts";
 import { neverAborted } from "./domain/signals.ts";
 import type { PodRef } from "./domain/target.ts";
 import { createDirectExecutor } from "./executor/direct.ts";
+import { createInterfaceEvents } from "./interfaces/interface-events.ts";
 import { createNetlinkInterfaceReader } from "./interfaces/netlink.ts";
 import type { PodFeed } from "./kube/contract.ts";
 import { type Server, startServer } from "./server/server.ts";
@@ -99,6 +100,7 @@ export async function startAgent({
     networks: createCatalog(config, kubernetes?.definitions, log),
     executor: createDirectExecutor({ cni }),
     interfaces,
+    interfaceEvents: cleanup.use(await createInterfaceEvents({ clock: systemClock })),
     cached: createCachedAttachments({ cacheDirs: config.cni.cacheDirs, log }),
     maxConcurrent: config.cni.maxConcurrent || Math.min(Math.max(2 * availableParallelism(), 4), 16),
     timeoutMs: Math.ceil(config.cni.timeoutSeconds * 1000),
@@ -131,6 +133,10 @@ export async function startAgent({
   server.setServing(true);
   const stopped = new AbortController();
   const following = [
+    heard(
+      "watching over attachments",
+      engine.watchOver(config.healing.intervalSeconds * 1000, stopped.signal),
+    ),
     heard("looking after ended pods", sweepOften(engine, kubernetes?.pods, stopped.signal)),
     config.controller.enabled &&
       !controllerElsewhere &&

@@ -3,7 +3,7 @@ import type { Clock } from "../domain/clock.ts";
 import type { Logger } from "../domain/log.ts";
 import type { PodRef } from "../domain/target.ts";
 import type { Executor } from "../executor/contract.ts";
-import type { DefaultRoutes, InterfaceReader } from "../interfaces/contract.ts";
+import type { DefaultRoutes, InterfaceEvents, InterfaceReader } from "../interfaces/contract.ts";
 import type { NetworkCatalog } from "../networks/contract.ts";
 import type { Sandbox, SandboxLocator } from "../sandbox/contract.ts";
 import type { Applier } from "./apply.ts";
@@ -30,6 +30,7 @@ export interface EngineOptions {
   readonly networks: NetworkCatalog;
   readonly executor: Executor;
   readonly interfaces: InterfaceReader & DefaultRoutes;
+  readonly interfaceEvents: InterfaceEvents;
   /** What other runtimes of the node attached. */
   readonly cached: CachedAttachments;
   /** How many plugin chains may run at once. */

@@ -4,6 +4,8 @@ import type { NodeApi, NodeInfo } from "../domain/node-api.ts";
 import { neverAborted } from "../domain/signals.ts";
 import { createApplier } from "./apply.ts";
 import { createAttach } from "./attach.ts";
+import { createCheck } from "./check.ts";
+import { createCheckRound } from "./check-round.ts";
 import { persistent } from "./cleanup.ts";
 import type { EngineCore, EngineOptions } from "./core.ts";
 import { createDetach } from "./detach.ts";
@@ -20,6 +22,7 @@ import { recoverRecord } from "./recover.ts";
 import { createRestore } from "./restore.ts";
 import { Retries } from "./retries.ts";
 import { createSweep } from "./sweep.ts";
+import { createWatchOver } from "./watch-over.ts";
 
 /**
  * The life cycle of every attachment of this node. A request finds its sandbox
@@ -44,6 +47,12 @@ export interface Engine {
    * complete because records couldn't be read.
    */
   collectGarbage(networks: readonly string[], signal: AbortSignal): Promise<void>;
+  /**
+   * Keeps what is told of attachments true while they are changed by others:
+   * listens to the kernel, looks at each namespace once an interval, and has
+   * the plugins CHECK one attachment after the other. Until `signal` aborts.
+   */
+  watchOver(intervalMs: number, signal: AbortSignal): Promise<void>;
   /** Detaches what ended with its namespace, and attaches again what waits for its pod's next one; to be called every few seconds, and when a pod is known to be gone. */
   sweep(): Promise<void>;
   /** Takes no new work, tells the watchers, and resolves when what had begun has ended. */
@@ -88,8 +97,11 @@ export function createEngine(options: EngineOptions): Engine {
   };
   const { attach, attachAgain } = createAttach(core);
   const detach = createDetach(core);
+  const check = createCheck(core);
   const look = createLook(core);
   const sweep = createSweep(core, createRestore(core, { retries, attachAgain }));
+  const lookOut = createWatchOver(core);
+  const goRound = createCheckRound(core, check);
 
   async function info(signal: AbortSignal): Promise<NodeInfo> {
     return {
@@ -174,10 +186,14 @@ export function createEngine(options: EngineOptions): Engine {
       attach: (request, signal) => attach(caller, request, signal),
       detach: (request, signal) => detach(caller, request, signal),
       ...look,
+      check: (request, signal) => check.check(request, signal),
       info,
     }),
     recover,
     collectGarbage,
+    async watchOver(intervalMs, signal) {
+      await Promise.all([lookOut(intervalMs, signal), goRound(intervalMs, signal)]);
+    },
     sweep,
     drain,
   };

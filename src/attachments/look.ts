@@ -1,16 +1,13 @@
-import { PodplugError } from "../domain/errors.ts";
-import type { CheckRequest, InterfaceEvent, ListRequest, PodInterface } from "../domain/node-api.ts";
-import { describeTarget } from "../domain/target.ts";
+import type { InterfaceEvent, ListRequest, PodInterface } from "../domain/node-api.ts";
 import type { Sandbox } from "../sandbox/contract.ts";
-import { cniOf } from "./apply.ts";
 import type { EngineCore } from "./core.ts";
 import type { AttachmentRecord } from "./journal.ts";
 import { isGone } from "./namespaces.ts";
-import { drift, joinInterfaces, viewOfWaiting } from "./view.ts";
+import { joinInterfaces, viewOfWaiting } from "./view.ts";
 
 /** What the engine answers without changing anything: list, watch and check. */
 export function createLook(core: EngineCore) {
-  const { executor, interfaces, sandboxes, namespaces, book, lanes, gate, feed } = core;
+  const { interfaces, sandboxes, book, feed } = core;
 
   async function list({ target }: ListRequest, signal: AbortSignal): Promise<readonly PodInterface[]> {
     if (target) return await listOne(await sandboxes.locate(target, signal), signal);
@@ -74,33 +71,7 @@ export function createLook(core: EngineCore) {
     }
   }
 
-  async function check(request: CheckRequest, signal: AbortSignal): Promise<void> {
-    const sandbox = await sandboxes.locate(request.target, signal);
-    await lanes.run(sandbox.id, () => checkInLane(request, sandbox, signal), signal);
-  }
-
-  async function checkInLane(request: CheckRequest, sandbox: Sandbox, signal: AbortSignal): Promise<void> {
-    core.refuseWhenStopping();
-    const record = book.get(sandbox.id, request.interface);
-    if (!record) {
-      const where = describeTarget(request.target);
-      throw new PodplugError("ATTACHMENT_NOT_FOUND", `${where} has no attachment ${request.interface}`);
-    }
-    const { result, ifIndex } = record.chain;
-    if (record.state !== "attached" || !result) {
-      throw new PodplugError("CLEANUP_PENDING", `${record.ifName} is ${record.state}`);
-    }
-    const links = await interfaces.list(sandbox, signal);
-    const failure = drift(
-      links.find((link) => link.index === ifIndex),
-      record,
-    );
-    if (failure) throw new PodplugError("CHECK_FAILED", failure.message);
-    const attachment = cniOf(await namespaces.reach(record, sandbox, signal));
-    await gate.shared(() => executor.check(attachment, result, AbortSignal.timeout(core.timeoutMs)));
-  }
-
-  return { list, watch, check };
+  return { list, watch };
 }
 
 /** Records are never changed, only replaced. */

@@ -1,9 +1,8 @@
 import { toNewestResult } from "../cni/results.ts";
-import type { Failure } from "../domain/errors.ts";
-import { failureOf, PodplugError } from "../domain/errors.ts";
 import type { PodInterface } from "../domain/node-api.ts";
 import type { KernelInterface } from "../interfaces/contract.ts";
 import type { Sandbox } from "../sandbox/contract.ts";
+import { driftOf } from "./drift.ts";
 import type { AttachmentRecord } from "./journal.ts";
 
 /**
@@ -28,7 +27,10 @@ export function joinInterfaces(
   ];
 }
 
-function isLinkOf(link: KernelInterface, { state, ifName, chain, replaces }: AttachmentRecord): boolean {
+export function isLinkOf(
+  link: KernelInterface,
+  { state, ifName, chain, replaces }: AttachmentRecord,
+): boolean {
   if (chain.ifIndex !== undefined) return link.index === chain.ifIndex;
   if (link.index === replaces?.ifIndex) return true;
   // Before ADD is complete the index isn't known; the name was free, so who has it now got it from us.
@@ -76,7 +78,7 @@ const bareLink = {
 
 function attachmentPart(link: KernelInterface | undefined, record: AttachmentRecord) {
   const result = record.chain.result && toNewestResult(record.chain.result);
-  const failure = record.failure ?? drift(link, record);
+  const failure = driftOf(link, record) ?? record.failure;
   return {
     network: record.network,
     origin: record.adopted ? ("pod" as const) : ("podplug" as const),
@@ -91,18 +93,4 @@ function attachmentPart(link: KernelInterface | undefined, record: AttachmentRec
     selection: record.selection,
     cniResult: result,
   };
-}
-
-/** What is no longer as ADD left it, as far as a look at the kernel tells. */
-export function drift(link: KernelInterface | undefined, record: AttachmentRecord): Failure | undefined {
-  if (record.state !== "attached" || record.chain.ifIndex === undefined) return undefined;
-  if (!link) return checkFailure(`interface ${record.ifName} is gone from the pod`);
-  if (link.name !== record.ifName) {
-    return checkFailure(`interface ${record.ifName} was renamed to ${link.name}`);
-  }
-  return undefined;
-}
-
-function checkFailure(message: string): Failure {
-  return failureOf(new PodplugError("CHECK_FAILED", message));
 }

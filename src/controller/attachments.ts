@@ -27,6 +27,7 @@ export function isLost(attachment: PodInterface): boolean {
   return isDrifted(attachment) && attachment.index === 0;
 }
 
-function isDrifted({ state, failure, attachedAt }: PodInterface): boolean {
+/** Whether it isn't as ADD left it. */
+export function isDrifted({ state, failure, attachedAt }: PodInterface): boolean {
   return state === "failed" && failure?.reason === "CHECK_FAILED" && attachedAt !== undefined;
 }

@@ -5,6 +5,7 @@ import type { Logger } from "../domain/log.ts";
 import type { InterfaceEvent, NodeApi } from "../domain/node-api.ts";
 import type { EventRecorder, PodFeed, PodStatusWriter } from "../kube/contract.ts";
 import type { AnnotationReader } from "./annotations/contract.ts";
+import { isDrifted } from "./attachments.ts";
 import { KeyQueue } from "./key-queue.ts";
 import { KnownAttachments, podKeyOfInterface } from "./known-attachments.ts";
 import { createPublisher } from "./publish.ts";
@@ -101,8 +102,9 @@ export async function runController(options: ControllerOptions, stopped: AbortSi
     const key = podKeyOfInterface(event.interface);
     if (key === undefined) return;
     const isOwn = owners.has(event.interface.owner);
+    const isDamaged = event.kind === "changed" && isDrifted(event.interface);
     // What a reconciler makes it publishes itself. What goes may have gone behind its back, or make room.
-    if (event.kind === "detached") reconciling.add(key);
+    if (event.kind === "detached" || isDamaged) reconciling.add(key);
     else if (!isOwn) publishing.add(key);
   }
 

@@ -45,6 +45,14 @@ export function removeFailedEvent(attachment: PodInterface, error: PodplugError)
   };
 }
 
+export function driftedEvent(attachment: PodInterface, fault: string): PodEventFacts {
+  return {
+    type: "Warning",
+    reason: "InterfaceCheckFailed",
+    message: `interface ${attachedName(attachment)} of network ${attachment.network} isn't as it was added: ${fault}`,
+  };
+}
+
 export function refusedEvent(message: string): PodEventFacts {
   return { type: "Warning", reason: "InterfaceAddRejected", message };
 }

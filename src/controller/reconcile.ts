@@ -3,12 +3,20 @@ import { asPodplugError, type PodplugError } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
 import type { NodeApi, PodInterface } from "../domain/node-api.ts";
 import { type Pod, type PodKey, podKeyOf } from "../domain/pod.ts";
-import type { EventRecorder, PodFeed } from "../kube/contract.ts";
+import type { EventRecorder, PodEventFacts, PodFeed } from "../kube/contract.ts";
 import { networkStatusAnnotation } from "../kube/contract.ts";
 import type { AnnotationReader, Wanted } from "./annotations/contract.ts";
+import { isDrifted } from "./attachments.ts";
 import { withDeadline } from "./deadline.ts";
 import { stepsBetween } from "./desired.ts";
-import { addedEvent, addFailedEvent, refusedEvent, removedEvent, removeFailedEvent } from "./events.ts";
+import {
+  addedEvent,
+  addFailedEvent,
+  driftedEvent,
+  refusedEvent,
+  removedEvent,
+  removeFailedEvent,
+} from "./events.ts";
 import { type Outcome, outcomeOf, worse } from "./key-queue.ts";
 import type { KnownAttachments } from "./known-attachments.ts";
 import { isKubeVirt, targetOf } from "./pod-words.ts";
@@ -62,6 +70,7 @@ export function createReconciler(options: ReconcilerOptions) {
         return signal.aborted ? "done" : lookFailed(key, pod, asks, asPodplugError(thrown));
       }
       tellOnce(key, pod, "target", []);
+      tellDrifted(key, pod, interfaces);
       for (const each of wanted) {
         if (each.wanted.kind === "invalid") continue;
         const steps = stepsBetween({
@@ -206,7 +215,12 @@ export function createReconciler(options: ReconcilerOptions) {
     const facts = { pod: key, reason, err: error };
     if (kind === "invalid" || kind === "unsupported") {
       log.debug(facts, "pod can't be plugged into");
-      tellOnce(key, pod, "target", asks ? [`no network is added: ${reason}: ${error.message}`] : []);
+      tellOnce(
+        key,
+        pod,
+        "target",
+        asks ? [refusedEvent(`no network is added: ${reason}: ${error.message}`)] : [],
+      );
       return "done";
     }
     if (kind === "not-found" || kind === "not-ready") log.debug(facts, "pod can't be looked into now");
@@ -219,22 +233,33 @@ export function createReconciler(options: ReconcilerOptions) {
       wanted.kind === "invalid"
         ? [`annotation ${annotation} is invalid and changes nothing: ${wanted.fault}`]
         : wanted.refused.map(({ network, fault }) => `network ${network} is refused: ${fault}`);
-    tellOnce(key, pod, annotation, refusals);
+    tellOnce(key, pod, annotation, refusals.map(refusedEvent));
+  }
+
+  /** KubeVirt renames links and takes their addresses: nothing is wrong with those. */
+  function tellDrifted(key: PodKey, pod: Pod, interfaces: readonly PodInterface[]): void {
+    if (isKubeVirt(pod)) return;
+    for (const each of interfaces) {
+      if (each.attachmentId === "") continue;
+      const warnings = isDrifted(each) ? [driftedEvent(each, each.failure?.message ?? "")] : [];
+      tellOnce(key, pod, `drift of ${each.attachmentId}`, warnings);
+    }
   }
 
   /** Again only when it is something else about this topic, or was nothing meanwhile. */
-  function tellOnce(key: PodKey, pod: Pod, topic: string, refusals: readonly string[]): void {
+  function tellOnce(key: PodKey, pod: Pod, topic: string, facts: readonly PodEventFacts[]): void {
     let memory = told.get(key);
     if (memory?.uid !== pod.uid) {
       memory = { uid: pod.uid, texts: new Map() };
       told.set(key, memory);
     }
-    const text = refusals.join("\n");
+    const text = facts.map(({ message }) => message).join("\n");
     if ((memory.texts.get(topic) ?? "") === text) return;
-    memory.texts.set(topic, text);
-    for (const refusal of refusals) {
-      events.record(pod, refusedEvent(refusal));
-      log.info({ pod: key, refusal }, "refused");
+    if (text === "") memory.texts.delete(topic);
+    else memory.texts.set(topic, text);
+    for (const each of facts) {
+      events.record(pod, each);
+      log.info({ pod: key, event: each.reason, message: each.message }, "told in an event");
     }
   }
 

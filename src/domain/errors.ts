@@ -209,7 +209,7 @@ export const reasons = {
     kind: "not-ready",
     transient: true,
     cause:
-      "The attachment isn't as it should be: a plugin's CHECK says so, or the interface is gone or renamed.",
+      "The attachment isn't as it should be: a plugin's CHECK says so, or the interface is gone, renamed or has lost an address.",
     cure: "Detach it and attach it again, or look for what changed it.",
   },
   INTERFACE_LEFT: {

@@ -66,6 +66,7 @@ export async function createWorld(changes: Partial<EngineOptions> = {}) {
       networks,
       executor,
       interfaces,
+      interfaceEvents: interfaces,
       cached,
       maxConcurrent: 4,
       timeoutMs: 60_000,

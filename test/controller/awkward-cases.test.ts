@@ -162,15 +162,43 @@ test("ten quick flips end as the last one says", async () => {
   expect(node.world.executor.leases()).toHaveLength(2);
 });
 
-test("an interface deleted by hand in the pod is made again, under its name", async () => {
+test("an interface deleted by hand in the pod is made again at once, under its name, and the pod is told", async () => {
   const node = await createNode();
   await node.addPod("web", "blue,red@net2");
   node.world.interfaces.removeLink(node.netnsPath("web"), "net1");
-  await node.clock.advance(300_000);
+  await quiet();
   expect(node.links("web").toSorted()).toEqual(["eth0", "net1", "net2"]);
   expect(node.state("web").status).toContain("net1 default/blue");
   expect(node.world.executor.leases()).toHaveLength(2);
   expect(node.world.executor.runs.filter((run) => run.endsWith("net2"))).toEqual(["ADD net2"]);
+  expect(node.events()).toContain(
+    "InterfaceCheckFailed: interface net1 of network default/blue isn't as it was added: interface net1 is gone from the pod",
+  );
+});
+
+test("an interface renamed or readdressed by hand is told in an event, once, and left as it is", async () => {
+  const node = await createNode();
+  await node.addPod("web", "blue@net1,red@net2");
+  node.world.interfaces.changeLink(node.netnsPath("web"), "net1", { name: "mine" });
+  node.world.interfaces.changeLink(node.netnsPath("web"), "net2", { ips: [] });
+  await quiet();
+  await node.clock.advance(900_000);
+  expect(node.links("web")).toEqual(["eth0", "mine", "net2"]);
+  expect(node.ipOf("web", "net2")).toEqual([]);
+  expect(node.events().filter((event) => event.startsWith("InterfaceCheckFailed"))).toEqual([
+    expect.stringContaining("interface net1 was renamed to mine"),
+    expect.stringMatching(/interface net2 has lost 10\.9\.0\.\d+$/),
+  ]);
+});
+
+test("an interface of a pod that KubeVirt runs may be renamed without a word", async () => {
+  const node = await createNode();
+  await node.addPod("vm", "blue", { labels: { "kubevirt.io": "virt-launcher" } });
+  const [name = ""] = node.links("vm").filter((each) => each !== "eth0");
+  node.world.interfaces.changeLink(node.netnsPath("vm"), name, { name: "vm-nic" });
+  await quiet();
+  expect(node.eventReasons()).toEqual(["AddedInterface"]);
+  expect(node.links("vm")).toEqual(["eth0", "vm-nic"]);
 });
 
 test.each([undefined, "[]", "gone", '[{"name":"default/blue","interface":"net1","ips":["9.9.9.9"]}]'])(

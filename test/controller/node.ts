@@ -79,6 +79,7 @@ export async function createNode({ concurrency = 32 } = {}) {
 
   let stopping = new AbortController();
   let running = Promise.resolve();
+  let watchingOver = Promise.resolve();
 
   async function startController(): Promise<void> {
     stopping = new AbortController();
@@ -101,12 +102,13 @@ export async function createNode({ concurrency = 32 } = {}) {
       },
       stopping.signal,
     );
+    watchingOver = world.engine.watchOver(300_000, stopping.signal);
     await quiet();
   }
 
   async function stopController(): Promise<void> {
     stopping.abort();
-    await running;
+    await Promise.all([running, watchingOver]);
   }
 
   const netnsPaths = new Map<string, string>();

@@ -1,0 +1,43 @@
+import { pause } from "../domain/clock.ts";
+import { failureOf } from "../domain/errors.ts";
+import { neverAborted } from "../domain/signals.ts";
+import { factsOf } from "./apply.ts";
+import type { createCheck } from "./check.ts";
+import type { EngineCore } from "./core.ts";
+
+/** CHECK runs plugins, which costs more than all else that an idle node does. */
+const checksPerInterval = 5;
+
+/**
+ * Has the plugins CHECK one attachment after the other, over and over: what
+ * the kernel doesn't tell (a lease that was removed, a firewall rule), they may.
+ */
+export function createCheckRound(core: EngineCore, { checkRecord }: ReturnType<typeof createCheck>) {
+  const { book, lanes, clock, log } = core;
+
+  return async function goRound(intervalMs: number, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const round = book.all().filter(({ state }) => state === "attached");
+      const spacingMs = intervalMs / Math.min(Math.max(round.length, 1), checksPerInterval);
+      if (round.length === 0) await pause(clock, spacingMs, signal);
+      for (const { sandbox, ifName } of round) {
+        await pause(clock, spacingMs, signal);
+        if (signal.aborted) return;
+        await lanes.run(sandbox.id, () => checkInLane(sandbox.id, ifName), neverAborted);
+      }
+    }
+  };
+
+  async function checkInLane(sandboxId: string, ifName: string): Promise<void> {
+    const record = book.get(sandboxId, ifName);
+    if (record?.state !== "attached" || core.isStopping()) return;
+    try {
+      await checkRecord(record, neverAborted);
+    } catch (error) {
+      const { reason } = failureOf(error);
+      // One that failed was told by itself; a pod that has just gone is no news.
+      if (reason === "CHECK_FAILED" || reason === "SANDBOX_NOT_READY") return;
+      log.warn({ ...factsOf(record), reason, err: error }, "CHECK couldn't run");
+    }
+  }
+}

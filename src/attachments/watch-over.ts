@@ -1,0 +1,152 @@
+import { pause } from "../domain/clock.ts";
+import type { PodInterface } from "../domain/node-api.ts";
+import { isSameNetns } from "../interfaces/contract.ts";
+import type { Sandbox } from "../sandbox/contract.ts";
+import { factsOf } from "./apply.ts";
+import type { EngineCore } from "./core.ts";
+import { isGone } from "./namespaces.ts";
+import { isLinkOf, viewOf } from "./view.ts";
+
+/** A sandbox with attachments, which is looked at when the kernel tells of a change, and at intervals. */
+interface Watched {
+  readonly sandbox: Sandbox;
+  /** Ends the kernel's telling; absent where it doesn't tell. */
+  following?: Disposable | undefined;
+  looking: boolean;
+  /** Something changed while it was looked at. */
+  again: boolean;
+}
+
+/**
+ * Keeps what is told of the attachments true: whatever was done to an
+ * interface by hand is told to the watchers as a change. It repairs nothing.
+ */
+export function createWatchOver(core: EngineCore) {
+  const { book, lanes, feed, namespaces, interfaceEvents, clock, log } = core;
+
+  return async function watchOver(intervalMs: number, signal: AbortSignal): Promise<void> {
+    const watched = new Map<string, Watched>();
+    /** What was told last, by the attachment's ID. */
+    const told = new Map<string, string>();
+    let hearing = true;
+
+    const events = feed.subscribe(signal);
+    for (const { sandbox } of book.all()) keep(sandbox.id);
+    try {
+      await Promise.all([followFeed(), lookAround()]);
+    } finally {
+      for (const { following } of watched.values()) following?.[Symbol.dispose]();
+    }
+
+    async function followFeed(): Promise<void> {
+      try {
+        for await (const event of events) {
+          if (event.kind === "synced" || event.kind === "failed") continue;
+          const { attachmentId, sandboxId } = event.interface;
+          if (event.kind === "detached") told.delete(attachmentId);
+          else told.set(attachmentId, textOf(event.interface));
+          keep(sandboxId);
+        }
+      } catch (error) {
+        if (!core.isStopping()) throw error;
+      }
+    }
+
+    /** Watches over a sandbox while it has attachments. */
+    function keep(id: string): void {
+      const record = book.ofSandbox(id).at(-1);
+      const known = watched.get(id);
+      // A container that is started again keeps its ID.
+      if (known && record && isSameNetns(known.sandbox.netns, record.sandbox.netns)) return;
+      known?.following?.[Symbol.dispose]();
+      watched.delete(id);
+      if (!record) return;
+      const each: Watched = { sandbox: record.sandbox, looking: false, again: false };
+      watched.set(id, each);
+      follow(each);
+    }
+
+    /** And looks, whether or not the kernel will tell: something may have changed before. */
+    function follow(each: Watched): void {
+      interfaceEvents
+        .follow(each.sandbox, () => look(each), signal)
+        .then(
+          (following) => {
+            if (watched.get(each.sandbox.id) === each && !signal.aborted) each.following = following;
+            else following[Symbol.dispose]();
+            hearing = true;
+          },
+          (error: unknown) => {
+            if (signal.aborted || isGone(error)) return;
+            const message = "the kernel's events can't be had; changes are found at intervals";
+            if (hearing) log.warn({ intervalMs, err: error }, message);
+            hearing = false;
+          },
+        )
+        .finally(() => look(each));
+    }
+
+    /** Spread over the interval, so that there is no moment with much to do. */
+    async function lookAround(): Promise<void> {
+      while (!signal.aborted) {
+        const round = [...watched.values()];
+        for (const each of round) {
+          await pause(clock, intervalMs / round.length, signal);
+          if (signal.aborted) return;
+          if (each.following) look(each);
+          else follow(each);
+        }
+        if (round.length === 0) await pause(clock, intervalMs, signal);
+      }
+    }
+
+    function look(each: Watched): void {
+      if (each.looking) {
+        each.again = true;
+        return;
+      }
+      each.looking = true;
+      lanes
+        .run(each.sandbox.id, () => lookInLane(each.sandbox), signal)
+        .catch((error: unknown) => {
+          if (!signal.aborted)
+            log.warn({ sandbox: each.sandbox.id, err: error }, "looking at interfaces failed");
+        })
+        .finally(() => {
+          each.looking = false;
+          if (!each.again) return;
+          each.again = false;
+          look(each);
+        });
+    }
+
+    async function lookInLane(sandbox: Sandbox): Promise<void> {
+      if (core.isStopping()) return;
+      // One that is gone is the sweep's affair.
+      const there = await namespaces.find(sandbox, signal);
+      if (!there) return;
+      for (const record of book.ofSandbox(sandbox.id)) {
+        if (record.state !== "attached" || !isSameNetns(record.sandbox.netns, sandbox.netns)) continue;
+        const view = viewOf(
+          record.sandbox,
+          there.links.find((link) => isLinkOf(link, record)),
+          record,
+        );
+        const before = told.get(record.id);
+        const text = textOf(view);
+        told.set(record.id, text);
+        if (before === undefined ? !view.failure : before === text) continue;
+        feed.publish({ kind: "changed", interface: view });
+        if (view.failure) {
+          const { reason, message } = view.failure;
+          log.warn({ ...factsOf(record), reason, failure: message }, "an attachment isn't as it was plugged");
+        }
+      }
+    }
+  };
+}
+
+/** What changes of an interface are told. */
+function textOf({ name, index, mac, mtu, up, ips, failure }: PodInterface): string {
+  return JSON.stringify({ name, index, mac, mtu, up, ips, failure: failure?.message });
+}

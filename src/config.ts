@@ -34,7 +34,9 @@ const cni = z
       .min(0)
       .max(1024)
       .default(0)
-      .describe("how many networks are worked on at once; 0: twice the processors, 4 to 16"),
+      .describe(
+        "how many networks are worked on at once, less those whose plugins take longer than a second; 0: twice the processors, 4 to 16",
+      ),
     cacheDirs: z
       .array(absolutePath)
       .default(["/var/lib/cni/multus", "/var/lib/cni"])

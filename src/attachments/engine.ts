@@ -66,7 +66,7 @@ export function createEngine(options: EngineOptions): Engine {
   const { journal, sandboxes, networks, executor, interfaces, log } = options;
   const book = new RecordBook(journal);
   const lanes = new Lanes();
-  const gate = new Gate(options.maxConcurrent);
+  const gate = new Gate({ capacity: options.maxConcurrent, clock: options.clock });
   const feed = new Feed();
   const namespaces = createNamespaces(interfaces, sandboxes);
   const retries = new Retries(options.clock);

@@ -40,7 +40,8 @@ test("a plugin that wants to be left alone for a while is, beside the backoff, e
   await expect(world.as("tester").detach({ target, which }, neverAborted)).rejects.toThrow("not now");
   world.clock.fireAll();
   await settle();
-  const [first = 0, second = 0] = world.clock.delays;
+  // Shorter ones are other timers.
+  const [first = 0, second = 0] = world.clock.delays.filter((delayMs) => delayMs > 2_000);
   expect(first).toBeGreaterThanOrEqual(5_500);
   expect(first).toBeLessThanOrEqual(6_000);
   expect(second).toBeGreaterThanOrEqual(6_000);

@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { Gate } from "../../src/attachments/gate.ts";
 import { Lanes } from "../../src/attachments/lanes.ts";
 import { neverAborted } from "../../src/domain/signals.ts";
+import { createManualClock } from "../support/manual-clock.ts";
 
 test("work in one lane runs one after the other, in the order it came", async () => {
   const lanes = new Lanes();
@@ -87,8 +88,12 @@ test("a caller that leaves while its work runs stops waiting, and the work goes 
   expect(ended).toBe(true);
 });
 
+function createGate(capacity: number, clock = createManualClock()): Gate {
+  return new Gate({ capacity, clock });
+}
+
 test("a gate admits as many as it has places, and the others in their order", async () => {
-  const gate = new Gate(2);
+  const gate = createGate(2);
   const held = [Promise.withResolvers<void>(), Promise.withResolvers<void>(), Promise.withResolvers<void>()];
   const began: number[] = [];
   const work = held.map((each, index) =>
@@ -108,7 +113,7 @@ test("a gate admits as many as it has places, and the others in their order", as
 });
 
 test("exclusive work waits for what runs, and holds back what comes later", async () => {
-  const gate = new Gate(3);
+  const gate = createGate(3);
   const held = Promise.withResolvers<void>();
   const trace: string[] = [];
   const before = gate.shared(async () => {
@@ -131,7 +136,56 @@ test("exclusive work waits for what runs, and holds back what comes later", asyn
 });
 
 test("a gate gives its place back when the work fails", async () => {
-  const gate = new Gate(1);
+  const gate = createGate(1);
   await expect(gate.shared(async () => Promise.reject(new Error("no")))).rejects.toThrow("no");
   expect(await gate.shared(async () => "next")).toBe("next");
+});
+
+test("slow work gives its place to others, and exclusive work waits for it all the same", async () => {
+  const clock = createManualClock();
+  const gate = createGate(1, clock);
+  const held = Promise.withResolvers<void>();
+  const trace: string[] = [];
+  const slow = gate.shared(async () => {
+    await held.promise;
+    trace.push("slow ends");
+  });
+  const next = gate.shared(async () => {
+    trace.push("next");
+  });
+  await turn();
+  clock.advance(999);
+  await turn();
+  expect(trace).toEqual([]);
+  clock.advance(1);
+  await next;
+  const alone = gate.exclusive(async () => {
+    trace.push("alone");
+  });
+  await turn();
+  expect(trace).toEqual(["next"]);
+  held.resolve();
+  await Promise.all([slow, alone]);
+  expect(trace).toEqual(["next", "slow ends", "alone"]);
+});
+
+test("slow work gives up only so many places", async () => {
+  const clock = createManualClock();
+  const gate = createGate(2, clock);
+  const held = Promise.withResolvers<void>();
+  let began = 0;
+  const work = Array.from({ length: 200 }, () =>
+    gate.shared(async () => {
+      began += 1;
+      await held.promise;
+    }),
+  );
+  for (let waves = 0; waves < 100; waves += 1) {
+    clock.advance(1_000);
+    await turn();
+  }
+  expect(began).toBe(128 + 2);
+  held.resolve();
+  await Promise.all(work);
+  expect(began).toBe(200);
 });

@@ -1,4 +1,3 @@
-import { readdir } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { createNodeClient } from "../../src/client/node-client.ts";
 import { findMarkedProcesses } from "../../src/cni/processes.ts";
@@ -6,6 +5,7 @@ import { neverAborted } from "../../src/domain/signals.ts";
 import { eventually } from "../server/eventually.ts";
 import { type IpLink, makeNetns, type TestNetns } from "../support/netns.ts";
 import { makeNode } from "../support/node.ts";
+import { openFiles } from "../support/process-facts.ts";
 import { readableLog, startAgentProgram } from "./agent-program.ts";
 
 const pods = 20;
@@ -74,8 +74,6 @@ test("twenty pods get two networks each at once, and are rid of them at once, wi
   );
   expect(program.log().filter(({ level }) => level !== "info")).toEqual([]);
 });
-
-const openFiles = async (pid: number): Promise<number> => (await readdir(`/proc/${pid}/fd`)).length;
 
 /** Without those that the kernel makes itself. */
 async function addressesOf(netns: TestNetns): Promise<readonly string[]> {

@@ -32,6 +32,8 @@ export async function startClusterAgent(
   options: {
     readonly binDirs?: readonly string[];
     readonly config?: object;
+    /** Of the configuration's section `api`, beside the socket. */
+    readonly api?: object;
     /** `server` leaves the controller to another process. */
     readonly command?: "agent" | "server";
   } = {},
@@ -45,7 +47,7 @@ export async function startClusterAgent(
     configFile,
     JSON.stringify({
       nodeName: cluster.nodeName,
-      api: { socket },
+      api: { socket, ...options.api },
       stateDir: join(folder, "state"),
       cni: { binDirs: [...(options.binDirs ?? []), cluster.cni.binDir], confDir: cluster.cni.confDir },
       controller: { kubeconfig: path },

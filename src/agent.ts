@@ -32,6 +32,7 @@ import { createDirectExecutor } from "./executor/direct.ts";
 import { createInterfaceEvents } from "./interfaces/interface-events.ts";
 import { createNetlinkInterfaceReader } from "./interfaces/netlink.ts";
 import type { PodFeed } from "./kube/contract.ts";
+import { createAudit } from "./server/audit.ts";
 import { type Server, startServer } from "./server/server.ts";
 
 /** How long unary calls get to finish after SIGTERM, before their connections are cut. */
@@ -50,6 +51,8 @@ export interface AgentOptions {
   readonly config: Config;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly log: Logger;
+  /** Who changed what, and who was refused; the log when absent. */
+  readonly audit?: Logger | undefined;
   /** The controller runs in another process, which shows the key in the state directory. */
   readonly controllerElsewhere?: boolean | undefined;
   readonly parts?: ((parts: AgentParts) => AgentParts) | undefined;
@@ -68,6 +71,7 @@ export async function startAgent({
   config,
   env,
   log,
+  audit = log,
   controllerElsewhere = false,
   parts = (own) => own,
 }: AgentOptions): Promise<RunningAgent> {
@@ -125,12 +129,16 @@ export async function startAgent({
     },
     controllerKey: controllerElsewhere ? await keepControllerKey(stateDir) : undefined,
     log,
+    audit,
     version: packageJson.version,
   });
   if (server.addresses.tcp) {
     log.warn(server.addresses.tcp, "insecure: every process of this node may call the API on its TCP port");
   }
   server.setServing(true);
+  const controllerApi = createAudit(audit).of(engine.forCaller(controllerCaller), {
+    identity: { ...controllerCaller, by: "in-process", groups: [] },
+  });
   const stopped = new AbortController();
   const following = [
     heard(
@@ -141,7 +149,7 @@ export async function startAgent({
     config.controller.enabled &&
       !controllerElsewhere &&
       kubernetes &&
-      heard("the controller", kubernetes.control(engine.forCaller(controllerCaller), stopped.signal)),
+      heard("the controller", kubernetes.control(controllerApi, stopped.signal)),
   ];
   const held = cleanup.move();
   return {
@@ -221,8 +229,8 @@ export async function runServer(options: ProgramOptions): Promise<number> {
 
 async function runNode(options: ProgramOptions, command: "agent" | "server"): Promise<number> {
   const { env } = options;
-  return await runUntilStopped({ ...options, command }, async (config, log) => {
-    const agent = await startAgent({ config, env, log, controllerElsewhere: command === "server" });
+  return await runUntilStopped({ ...options, command }, async (config, log, audit) => {
+    const agent = await startAgent({ config, env, log, audit, controllerElsewhere: command === "server" });
     agent.recovered.then(
       () => log.info({}, "recovery is complete"),
       (error: unknown) => log.error({ err: error }, "recovery failed"),

@@ -14,6 +14,11 @@ export function createLog({ level, format }: Config["log"], stream: NodeJS.Writa
   return pino(settings, format === "json" ? stream : prettyStream(stream));
 }
 
+/** What is written whatever the log's level: who changed what, and who was refused. */
+export function createAuditLog({ format }: Config["log"], stream: NodeJS.WritableStream): Logger {
+  return createLog({ level: "info", format }, stream).child({ audit: true });
+}
+
 function prettyStream(stream: NodeJS.WritableStream): Writable {
   return new Writable({
     decodeStrings: false,

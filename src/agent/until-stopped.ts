@@ -5,7 +5,7 @@ import { formatError } from "../client/cli/output/error-text.ts";
 import { type Config, parseConfig } from "../config.ts";
 import { asPodplugError, kinds, messageOf, PodplugError } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
-import { createLog } from "../log.ts";
+import { createAuditLog, createLog } from "../log.ts";
 
 export interface ProgramOptions {
   readonly configFile: string;
@@ -30,7 +30,7 @@ interface Service {
  */
 export async function runUntilStopped(
   options: ProgramOptions & { readonly command: string },
-  start: (config: Config, log: Logger) => Promise<Service>,
+  start: (config: Config, log: Logger, audit: Logger) => Promise<Service>,
 ): Promise<number> {
   const { command, configFile, env, stderr = process.stderr } = options;
   const stopped = Promise.withResolvers<NodeJS.Signals>();
@@ -38,7 +38,7 @@ export async function runUntilStopped(
   try {
     const config = parseConfig(await readConfig(configFile), configFile);
     const log = createLog(config.log, stderr);
-    const service = await start(config, log);
+    const service = await start(config, log, createAuditLog(config.log, stderr));
     log.info({ version: packageJson.version, ...service.facts }, "serving");
     try {
       const signal = await Promise.race([stopped.promise, ...(service.ended ? [service.ended] : [])]);

@@ -2,6 +2,7 @@ import { createContextKey, type HandlerContext } from "@connectrpc/connect";
 import type { Caller } from "../domain/attachment.ts";
 import { PodplugError } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
+import type { Audit } from "./audit.ts";
 import type { Authenticator, Authorizer, Identity, RequestFacts } from "./auth/contract.ts";
 import { answerFor } from "./errors.ts";
 import type { ServerLimits } from "./limits.ts";
@@ -22,6 +23,7 @@ interface Arrival {
 /** A call that may come in. */
 export interface Admitted {
   readonly identity: Identity;
+  readonly remoteAddress: string | undefined;
   readonly authorizer: Authorizer | undefined;
   /** Throws once the credentials that the request showed no longer hold. */
   readonly reauthenticate: (signal: AbortSignal) => Promise<void>;
@@ -50,9 +52,10 @@ export interface Admission {
 export function createAdmission(options: {
   readonly limits: ServerLimits;
   readonly stopping: AbortSignal;
+  readonly audit: Audit;
   readonly log: Logger;
 }): Admission {
-  const { limits, stopping, log } = options;
+  const { limits, stopping, audit, log } = options;
   const inFlight = createInFlight(limits);
 
   async function enter({ signal, values }: HandlerContext): Promise<void> {
@@ -66,6 +69,7 @@ export function createAdmission(options: {
     signal.addEventListener("abort", leave, { once: true });
     values.set(admittedKey, {
       identity,
+      remoteAddress: facts.remoteAddress,
       authorizer: door.authorizer,
       reauthenticate: async (until) => void (await door.authenticate(facts, until)),
     });
@@ -77,6 +81,8 @@ export function createAdmission(options: {
       try {
         await admit(context);
       } catch (thrown) {
+        const remoteAddress = context.values.get(arrivalKey)?.facts.remoteAddress;
+        audit.turnedAway(context.method.name, { remoteAddress }, thrown);
         throw answerFor(thrown, context.signal, log, context.method.name);
       }
     };

@@ -9,6 +9,7 @@ import type { Logger } from "../domain/log.ts";
 import type { NodeApi } from "../domain/node-api.ts";
 import type { NetworkSource } from "../domain/selection.ts";
 import { type Admitted, createAdmission, type Door } from "./admission.ts";
+import { createAudit } from "./audit.ts";
 import { authenticateAnonymous } from "./auth/insecure-loopback.ts";
 import { createTlsDoor, type TlsAddress } from "./auth/tls-door.ts";
 import { createSocketAuthenticator } from "./auth/unix-socket.ts";
@@ -41,6 +42,8 @@ export interface ServerOptions {
   /** What a controller in a process of its own shows on the Unix socket; without one none is known there. */
   readonly controllerKey?: string | undefined;
   readonly log: Logger;
+  /** Where calls that change something, and those that are refused, are told; the log when absent. */
+  readonly audit?: Logger | undefined;
   readonly version: string;
 }
 
@@ -133,6 +136,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 function createHandlers(options: {
   readonly apiFor: ServerOptions["apiFor"];
   readonly sources?: ServerOptions["sources"];
+  readonly audit?: ServerOptions["audit"];
   readonly limits: ServerLimits;
   readonly health: ReturnType<typeof createHealthService>;
   readonly stopping: AbortSignal;
@@ -146,18 +150,20 @@ function createHandlers(options: {
     // A misspelt key must not be taken for one that wasn't given.
     jsonOptions: { ignoreUnknownFields: false },
   });
-  const { admit, admitToTheEnd } = createAdmission({ limits, stopping, log });
+  const audit = createAudit(options.audit ?? log);
+  const { admit, admitToTheEnd } = createAdmission({ limits, stopping, audit, log });
   // The first of them is the outermost.
   const interceptors = [translateErrors(log), validateRequests()];
 
-  function allowedApi({ identity, authorizer, reauthenticate }: Admitted): NodeApi {
+  function apiOf({ identity, authorizer, reauthenticate, remoteAddress }: Admitted): NodeApi {
     const { name, reconciler, root } = identity;
-    const api = apiFor({ name, reconciler, root });
-    return authorizer ? authorize(api, { identity, authorizer, sources, reauthenticate }) : api;
+    const whole = apiFor({ name, reconciler, root });
+    const allowed = authorizer ? authorize(whole, { identity, authorizer, sources, reauthenticate }) : whole;
+    return audit.of(allowed, { identity, remoteAddress });
   }
 
   serveNode(router, {
-    apiFor: allowedApi,
+    apiFor: apiOf,
     maxDeadlineMs: limits.maxDeadlineMs,
     stopping,
     cut,

@@ -4,7 +4,7 @@ import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import type { Logger } from "../../src/domain/log.ts";
+import { type Logger, silentLogger } from "../../src/domain/log.ts";
 import type { ServerLimits } from "../../src/server/limits.ts";
 import { type Server, startServer } from "../../src/server/server.ts";
 import { createFakeNode, type FakeNode } from "../fakes/fake-node-api.ts";
@@ -38,6 +38,7 @@ export async function startTestServer(
     limits,
     controllerKey,
     log,
+    audit: silentLogger,
     version: "9.8.7",
   });
   onTestFinished(() => server.close(0));

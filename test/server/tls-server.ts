@@ -8,6 +8,7 @@ import type { ServerLimits } from "../../src/server/limits.ts";
 import { type Server, startServer } from "../../src/server/server.ts";
 import { createFakeNode, type FakeNode } from "../fakes/fake-node-api.ts";
 import { type Certificate, createAuthority } from "../support/certificates.ts";
+import { createRecordingLog, type LogLine } from "../support/recording-log.ts";
 import { createKeptLog, makeDirectory } from "./started-server.ts";
 
 export const authority = createAuthority("podplug's authority");
@@ -48,6 +49,8 @@ export interface TlsStarted {
   readonly url: string;
   readonly keys: KeyFiles;
   readonly logged: readonly (readonly [string, string, object])[];
+  /** The audit's lines. */
+  readonly audited: readonly LogLine[];
   /** By its client certificate, or with what is given instead. */
   clientOf(certificate?: Certificate, options?: Partial<NodeClientOptions>): Promise<NodeClient>;
 }
@@ -68,12 +71,14 @@ export async function startTlsServer(
   const keys = await makeKeyFiles(directory);
   const node = createFakeNode();
   const { log, logged } = createKeptLog();
+  const audit = createRecordingLog();
   const server = await startServer({
     apiFor: node.apiFor,
     listen: { tls: { host: "127.0.0.1", port: 0, files: keys.files, credentials, authorizer } },
     sources,
     limits: { tlsRereadMs: 20, ...limits },
     log,
+    audit,
     version: "9.8.7",
   });
   onTestFinished(() => server.close(0));
@@ -90,6 +95,7 @@ export async function startTlsServer(
     url,
     keys,
     logged,
+    audited: audit.lines,
     async clientOf(certificate, extra = {}) {
       clientsMade += 1;
       const file = join(directory, `client-${clientsMade}`);

@@ -232,13 +232,18 @@ describe("TLS files that change", () => {
     const started = await startTlsServer();
     const { files, swap } = started.keys;
     const faults = () => started.logged.filter(([level]) => level === "error");
-    await writeFile(files.certFile, "no certificate");
+    await writeFile(files.certFile, "");
     await eventually(() => faults().length === 1, "the fault is told");
     expect(await servedSubject(started)).toBe("node-1");
     await swap({ cert: renewed.cert, key: await textOf(files.keyFile) }, clients.cert);
     await eventually(() => faults().length === 2, "the keys that don't match are told");
     await swap(renewed, "");
     await eventually(() => faults().length === 3, "the missing authorities are told");
+    expect(faults().map(([, , facts]) => (facts as { err: Error }).err.message)).toEqual([
+      expect.stringContaining("is empty"),
+      expect.stringContaining("can't be used"),
+      expect.stringContaining("is empty"),
+    ]);
     expect(await servedSubject(started)).toBe("node-1");
     await swap(renewed, clients.cert);
     await eventually(

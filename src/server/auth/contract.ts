@@ -22,7 +22,7 @@ export interface ClientCertificate {
 
 /** Who is calling, and how that was proven. */
 export interface Identity extends Caller {
-  readonly by: "socket" | "controller-key" | "client-certificate" | "token" | "insecure-port";
+  readonly by: "socket" | "controller-key" | "client-certificate" | "token" | "insecure-port" | "in-process";
   readonly uid?: string | undefined;
   readonly groups: readonly string[];
   /** What an authenticator of the cluster said beside; it goes into reviews as it came. */

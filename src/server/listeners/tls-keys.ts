@@ -102,7 +102,10 @@ async function readContent(files: TlsFiles): Promise<Content> {
 
 async function readPem(file: string): Promise<string> {
   try {
-    return await readFile(file, "utf8");
+    const text = await readFile(file, "utf8");
+    // For Node.js an empty one is as good as none; it may just be about to be written.
+    if (text === "") throw new Error(`${file} is empty`);
+    return text;
   } catch (cause) {
     throw unusable(`a file can't be read: ${messageOf(cause)}`, cause);
   }

@@ -1,5 +1,5 @@
 import { messageOf } from "../domain/errors.ts";
-import { isJsonObject, type JsonObject } from "../domain/json.ts";
+import { goJson, isJsonObject, type JsonObject } from "../domain/json.ts";
 
 /**
  * One element of network-status, as whoever wrote it wrote it: every key is
@@ -26,7 +26,7 @@ export function readStatus(text: string | undefined): StatusText {
 
 /** The text as the network-attachment-definition client prints it: each entry indented, none beside another. */
 export function writeStatus(entries: readonly StatusEntry[]): string {
-  return `[${entries.map((entry) => JSON.stringify(entry, null, 4)).join(",")}]`;
+  return `[${entries.map((entry) => goJson(entry, 4)).join(",")}]`;
 }
 
 export function interfaceOf(entry: StatusEntry): string {

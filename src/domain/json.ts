@@ -17,3 +17,15 @@ export function canonicalJson(value: unknown): string {
       : member,
   );
 }
+
+/**
+ * JSON as Go prints it, which writes some characters as escapes for the sake
+ * of HTML. The API server compares what a patch tests byte by byte with its
+ * own print, and the network-attachment-definition client prints so too.
+ */
+export function goJson(value: unknown, indent?: number): string {
+  return JSON.stringify(value, null, indent).replace(
+    /[<>&\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}

@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { Clock } from "../domain/clock.ts";
 import { messageOf, PodplugError, systemCodeOf } from "../domain/errors.ts";
+import { goJson } from "../domain/json.ts";
 import { unlessAborted } from "../domain/signals.ts";
 import type { KubeAccess, KubeSession } from "./access.ts";
 import { type ApiAnswer, refusalError } from "./api-errors.ts";
@@ -132,7 +133,7 @@ async function send(
   signal: AbortSignal,
 ): Promise<IncomingMessage | "stale"> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage | "stale">();
-  const content = body && Buffer.from(JSON.stringify(body.content));
+  const content = body && Buffer.from(goJson(body.content));
   const request = httpsRequest(new URL(`${server.pathname.replace(/\/$/, "")}${path}`, server), {
     agent,
     method,

@@ -137,6 +137,22 @@ export function statusWriterContract(makeWorld: () => Promise<PodWorld>): void {
     });
   });
 
+  test("a text with characters that a print may escape is written, and written over", async () => {
+    await using world = await makeWorld();
+    const texts = ['[{"gateway":["<nil>"]}]', '[{"gateway":["\\u003cnil\\u003e"]}]', '["a&b \u2028"]', "[]"];
+    const [first = "", ...others] = texts;
+    world.setPod("demo/web", { annotations: { [networkStatusAnnotation]: first } });
+    const pod = await podOf(world, "demo/web");
+    let before = first;
+    for (const text of others) {
+      expect(await world.statusWriter.write({ pod, before, text }, signal)).toMatchObject({
+        kind: "written",
+        pod: { annotations: { [networkStatusAnnotation]: text } },
+      });
+      before = text;
+    }
+  });
+
   test("keeps every other annotation", async () => {
     await using world = await makeWorld();
     world.setPod("demo/web", { annotations: { [networks]: "blue", [networkStatusAnnotation]: "[]" } });

@@ -76,5 +76,6 @@ build() { # build FOLDER MODULE
 build etcd go.etcd.io/etcd/server/v3
 build cni-plugins github.com/containernetworking/plugins
 build containerd github.com/containerd/containerd/v2
+build multus gopkg.in/k8snetworkplumbingwg/multus-cni.v4
 build kubernetes k8s.io/kubernetes
 build docker github.com/moby/moby/v2

@@ -57,7 +57,7 @@ make_room() {
   mount --rbind /mnt /sys/fs/cgroup
   umount --lazy /mnt
   mount -t tmpfs -o mode=0755 tmpfs /run
-  mkdir -p /run/netns /run/lock $state/{cni/net.d,etcd,kubelet,pod-logs,static-pods,tmp}
+  mkdir -p /run/netns /run/lock $state/{cni/bin,cni/net.d,etcd,kubelet,pod-logs,static-pods,tmp}
   ln -s "$log" $state/log
   cover /var/lib/cni
   cover /var/log
@@ -124,7 +124,7 @@ bring_up() {
   make_room || fail "the node's file system could not be made"
   make_network || fail "the node's network could not be made"
   while read -r folder; do
-    [ ! -x "$folder/host-local" ] || ln -s "$folder" $state/cni/bin
+    [ ! -x "$folder/host-local" ] || ln -s "$folder"/* $state/cni/bin/
   done <"$cache/folders"
   cp "$here/config/10-cluster.conflist" $state/cni/net.d/
   start etcd --name cluster --data-dir $state/etcd --unsafe-no-fsync --log-level warn

@@ -1,0 +1,96 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdir, open, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Cluster, eventually, run } from "./cluster.ts";
+import { podManifest, readyPod } from "./pods.ts";
+
+/** Where a program in a pod finds its service account, and Multus's daemon looks for it. */
+const accountFolder = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/**
+ * Multus's thick plugin as the node's CNI: pods that are created from now on
+ * get the networks of their annotation from it, around the cluster's own.
+ * Disposing of it makes the cluster's network the node's CNI again.
+ */
+export async function startMultus(cluster: Cluster): Promise<AsyncDisposable> {
+  await using cleanup = new AsyncDisposableStack();
+  const folder = await cluster.makeFolder();
+  const shim = join(cluster.cni.binDir, "multus-shim");
+  await symlink((await run("which", ["multus-shim"])).trim(), shim);
+  cleanup.defer(() => rm(shim));
+  await giveAccount(cluster);
+  cleanup.defer(() => rm(accountFolder, { recursive: true }));
+
+  const config = join(folder, "daemon-config.json");
+  await writeFile(
+    config,
+    JSON.stringify({
+      cniVersion: "1.0.0",
+      logLevel: "verbose",
+      logToStderr: true,
+      binDir: cluster.cni.binDir,
+      cniConfigDir: cluster.cni.confDir,
+      multusAutoconfigDir: cluster.cni.confDir,
+      multusConfigFile: "auto",
+      socketDir: folder,
+      daemonSocketDir: folder,
+    }),
+  );
+  const log = await open(join(cluster.logFolder, "multus-daemon.log"), "w");
+  cleanup.defer(() => log.close());
+  const daemon = spawn("multus-daemon", ["-config", config], {
+    stdio: ["ignore", log.fd, log.fd],
+    env: {
+      PATH: process.env["PATH"],
+      MULTUS_NODE_NAME: cluster.nodeName,
+      KUBERNETES_SERVICE_HOST: "10.96.0.1",
+      KUBERNETES_SERVICE_PORT: "443",
+    },
+  });
+  cleanup.defer(() => end(daemon));
+  // It writes this itself, ahead of the cluster's own in the order of names.
+  const autoconfig = join(cluster.cni.confDir, "00-multus.conf");
+  cleanup.defer(() => rm(autoconfig, { force: true }));
+  await eventually("Multus's configuration", () => stat(autoconfig));
+  await runtimeTurnsTo(cluster);
+  return cleanup.move();
+}
+
+/** The runtime tells nobody which configuration it has read: a pod does, by the network-status that it is given. */
+async function runtimeTurnsTo(cluster: Cluster): Promise<void> {
+  await using namespace = await cluster.makeNamespace();
+  let pods = 0;
+  await eventually("Multus is the runtime's CNI", async () => {
+    pods += 1;
+    await cluster.apply(podManifest(namespace.name, `probe-${pods}`));
+    const { metadata } = await readyPod(cluster, namespace.name, `probe-${pods}`);
+    return metadata.annotations?.["k8s.v1.cni.cncf.io/network-status"];
+  });
+}
+
+async function giveAccount(cluster: Cluster): Promise<void> {
+  const name = "multus";
+  const namespace = "kube-system";
+  await cluster.apply(
+    { apiVersion: "v1", kind: "ServiceAccount", metadata: { name, namespace } },
+    {
+      apiVersion: "rbac.authorization.k8s.io/v1",
+      kind: "ClusterRoleBinding",
+      metadata: { name },
+      roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "cluster-admin" },
+      subjects: [{ kind: "ServiceAccount", name, namespace }],
+    },
+  );
+  const token = await cluster.kubectl("-n", namespace, "create", "token", name);
+  await mkdir(accountFolder, { recursive: true });
+  await writeFile(join(accountFolder, "token"), token.trim());
+  await run("cp", [cluster.apiServer.caPath, join(accountFolder, "ca.crt")]);
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, "exit");
+  child.kill("SIGTERM");
+  await ended;
+}

@@ -2,6 +2,7 @@ import type { CachedAttachments } from "../cni/cached-attachments.ts";
 import type { Clock } from "../domain/clock.ts";
 import type { Logger } from "../domain/log.ts";
 import type { PodRef } from "../domain/target.ts";
+import type { Telemetry } from "../domain/telemetry.ts";
 import type { Executor } from "../executor/contract.ts";
 import type { DefaultRoutes, InterfaceEvents, InterfaceReader } from "../interfaces/contract.ts";
 import type { NetworkCatalog } from "../networks/contract.ts";
@@ -41,6 +42,7 @@ export interface EngineOptions {
   readonly podLife: (pod: PodRef) => PodLife;
   readonly clock: Clock;
   readonly log: Logger;
+  readonly telemetry?: Telemetry | undefined;
 }
 
 /** What the engine's parts share. */

@@ -2,6 +2,7 @@ import type { Caller } from "../domain/attachment.ts";
 import { PodplugError } from "../domain/errors.ts";
 import type { NodeApi, NodeInfo } from "../domain/node-api.ts";
 import { neverAborted } from "../domain/signals.ts";
+import { silentTelemetry } from "../domain/telemetry.ts";
 import { createApplier } from "./apply.ts";
 import { createAttach } from "./attach.ts";
 import { createCheck } from "./check.ts";
@@ -17,6 +18,7 @@ import { recordKey } from "./journal.ts";
 import { Lanes } from "./lanes.ts";
 import { createLook } from "./look.ts";
 import { createNamespaces } from "./namespaces.ts";
+import { countStates, observeApplier } from "./observed.ts";
 import { RecordBook } from "./record-book.ts";
 import { recoverRecord } from "./recover.ts";
 import { createRestore } from "./restore.ts";
@@ -63,14 +65,16 @@ export interface Engine {
 export type EndLeftovers = (isWhole: (containerId: string, ifName: string) => boolean) => Promise<void>;
 
 export function createEngine(options: EngineOptions): Engine {
-  const { journal, sandboxes, networks, executor, interfaces, log } = options;
+  const { journal, sandboxes, networks, executor, interfaces, log, telemetry = silentTelemetry } = options;
   const book = new RecordBook(journal);
   const lanes = new Lanes();
   const gate = new Gate({ capacity: options.maxConcurrent, clock: options.clock });
   const feed = new Feed();
   const namespaces = createNamespaces(interfaces, sandboxes);
-  const retries = new Retries(options.clock);
-  const { applier, cleanUp } = persistent(createApplier({ ...options, book, gate, namespaces }), {
+  const retries = new Retries(options.clock, telemetry);
+  telemetry.watch({ kind: "records", read: () => countStates(book.all()) });
+  const plainApplier = observeApplier(createApplier({ ...options, book, gate, namespaces }), telemetry);
+  const { applier, cleanUp } = persistent(plainApplier, {
     ...options,
     book,
     lanes,

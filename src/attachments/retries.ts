@@ -1,4 +1,5 @@
 import type { Clock } from "../domain/clock.ts";
+import { type QueueReading, silentTelemetry, type Telemetry } from "../domain/telemetry.ts";
 
 const firstDelayMs = 1_000;
 const longestDelayMs = 5 * 60_000;
@@ -9,14 +10,23 @@ function retryDelayMs(attempt: number, random: () => number): number {
   return delayMs * (0.5 + random() / 2);
 }
 
+interface Pending {
+  readonly since: Date;
+  attempt: number;
+  timer: Disposable | undefined;
+}
+
 /** Tries what failed again, for ever, with backoff, one timer a key. */
 export class Retries {
   readonly #clock: Clock;
-  readonly #pending = new Map<string, { attempt: number; timer: Disposable | undefined }>();
+  readonly #telemetry: Telemetry;
+  readonly #pending = new Map<string, Pending>();
   #closed = false;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, telemetry: Telemetry = silentTelemetry) {
     this.#clock = clock;
+    this.#telemetry = telemetry;
+    telemetry.watch({ kind: "queue", name: "cleanup", read: () => this.#read() });
   }
 
   /**
@@ -24,9 +34,10 @@ export class Retries {
    * alone, beside the backoff. Does nothing while the key waits already.
    */
   schedule(key: string, attempt: () => Promise<boolean>, postponedMs: () => number = () => 0): void {
-    const entry = this.#pending.get(key) ?? { attempt: 0, timer: undefined };
+    const entry = this.#pending.get(key) ?? { since: this.#clock.now(), attempt: 0, timer: undefined };
     if (this.#closed || entry.timer) return;
     this.#pending.set(key, entry);
+    this.#telemetry.count({ kind: "retry", queue: "cleanup" });
     const delayMs = postponedMs() + retryDelayMs(entry.attempt, Math.random);
     entry.timer = this.#clock.setTimer(delayMs, () => {
       entry.timer = undefined;
@@ -38,6 +49,17 @@ export class Retries {
 
   isPending(key: string): boolean {
     return this.#pending.has(key);
+  }
+
+  #read(): QueueReading {
+    // Keys stand in the order in which they failed first.
+    const [oldest] = this.#pending.values();
+    const waiting = [...this.#pending.values()].filter(({ timer }) => timer !== undefined);
+    return {
+      depth: 0,
+      retrying: waiting.length,
+      oldestAgeMs: oldest ? this.#clock.now().getTime() - oldest.since.getTime() : 0,
+    };
   }
 
   close(): void {

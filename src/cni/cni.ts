@@ -2,6 +2,7 @@ import { messageOf, PodplugError } from "../domain/errors.ts";
 import { isJsonObject, type JsonObject } from "../domain/json.ts";
 import type { Logger } from "../domain/log.ts";
 import { isCniName, isInterfaceName } from "../domain/names.ts";
+import type { Telemetry } from "../domain/telemetry.ts";
 import { type AttachmentParameters, anyAttachment, noAttachment } from "./environment.ts";
 import type { ExecPlugin } from "./exec-plugin.ts";
 import { findPlugin } from "./find-plugin.ts";
@@ -54,10 +55,11 @@ export interface CniOptions {
   readonly env: Readonly<Record<string, string>>;
   readonly exec: ExecPlugin;
   readonly log: Logger;
+  readonly telemetry?: Telemetry | undefined;
 }
 
-export function createCni({ binDirs, env, exec, log }: CniOptions): Cni {
-  const invoke = createInvoke({ exec, binDirs, env, log });
+export function createCni({ binDirs, env, exec, log, telemetry }: CniOptions): Cni {
+  const invoke = createInvoke({ exec, binDirs, env, log, telemetry });
 
   const requirePlugins = (network: NetworkList): void => {
     for (const plugin of network.plugins) findPlugin(plugin.type, binDirs);

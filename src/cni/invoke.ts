@@ -1,7 +1,8 @@
 import type { JsonObject } from "../domain/json.ts";
 import type { Logger } from "../domain/log.ts";
+import { observe, silentTelemetry, type Telemetry } from "../domain/telemetry.ts";
 import { type AttachmentParameters, pluginEnvironment } from "./environment.ts";
-import type { ExecPlugin } from "./exec-plugin.ts";
+import type { ExecPlugin, PluginRun } from "./exec-plugin.ts";
 import { findPlugin } from "./find-plugin.ts";
 import { type CniCommand, failureOfExit, failureOfRun } from "./plugin-outcome.ts";
 
@@ -21,16 +22,33 @@ export interface InvokeOptions {
   readonly binDirs: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly log: Logger;
+  readonly telemetry?: Telemetry | undefined;
 }
 
-export function createInvoke({ exec, binDirs, env, log }: InvokeOptions): Invoke {
-  return async ({ command, type, request, parameters }, signal) => {
-    const path = findPlugin(type, binDirs);
+export function createInvoke({
+  exec,
+  binDirs,
+  env,
+  log,
+  telemetry = silentTelemetry,
+}: InvokeOptions): Invoke {
+  return async (invocation, signal) => {
+    const { command, type, request, parameters } = invocation;
     const run = {
-      path,
+      path: findPlugin(type, binDirs),
       env: pluginEnvironment(command, parameters, binDirs, env),
       stdin: JSON.stringify(request),
     };
+    return await observe(telemetry, { kind: "plugin", type, verb: command }, () =>
+      ask(invocation, run, signal),
+    );
+  };
+
+  async function ask(
+    { command, type, parameters }: Invocation,
+    run: PluginRun,
+    signal: AbortSignal,
+  ): Promise<string> {
     const exit = await exec(run, signal).catch((thrown: unknown) => {
       throw failureOfRun(thrown, type, command, signal);
     });
@@ -40,5 +58,5 @@ export function createInvoke({ exec, binDirs, env, log }: InvokeOptions): Invoke
     log.debug(facts, "plugin succeeded");
     if (exit.stderr !== "") log.debug({ ...facts, stderr: exit.stderr }, "plugin wrote to stderr");
     return exit.stdout;
-  };
+  }
 }

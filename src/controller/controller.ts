@@ -3,6 +3,7 @@ import { pause } from "../domain/clock.ts";
 import { failureOf } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
 import type { InterfaceEvent, NodeApi } from "../domain/node-api.ts";
+import type { Telemetry } from "../domain/telemetry.ts";
 import type { EventRecorder, PodFeed, PodStatusWriter } from "../kube/contract.ts";
 import type { AnnotationReader } from "./annotations/contract.ts";
 import { isDrifted } from "./attachments.ts";
@@ -35,6 +36,7 @@ export interface ControllerOptions {
   /** From 0 to 1, for jitter. */
   readonly random: () => number;
   readonly log: Logger;
+  readonly telemetry?: Telemetry | undefined;
 }
 
 const firstDelayMs = 250;
@@ -49,10 +51,10 @@ const longestDelayMs = 10_000;
 export async function runController(options: ControllerOptions, stopped: AbortSignal): Promise<void> {
   const { api, pods, annotations, clock, random, log } = options;
   const known = new KnownAttachments();
-  const publishing = new KeyQueue({ ...options, work: (key, stop) => publish(key, stop) });
+  const publishing = new KeyQueue({ ...options, name: "publish", work: (key, stop) => publish(key, stop) });
   const publish = createPublisher({ ...options, known });
   const reconcile = createReconciler({ ...options, known, publish: (key) => publishing.add(key) });
-  const reconciling = new KeyQueue({ ...options, work: reconcile });
+  const reconciling = new KeyQueue({ ...options, name: "reconcile", work: reconcile });
   const ended = new AbortController();
   const signal = AbortSignal.any([stopped, ended.signal]);
   const owners = new Set(annotations.map(({ owner }) => owner));
@@ -74,17 +76,21 @@ export async function runController(options: ControllerOptions, stopped: AbortSi
   async function followApi(): Promise<void> {
     for (let attempt = 0; !signal.aborted; attempt += 1) {
       known.restart();
+      let cause: "ended" | "failed" = "ended";
       try {
         for await (const event of api.watch({}, signal)) {
           if (event.kind === "synced") attempt = 0;
           heard(event);
         }
       } catch (error) {
+        cause = "failed";
         log.warn(
           { err: error, reason: failureOf(error).reason },
           "watching the API failed; it is tried again",
         );
       }
+      if (signal.aborted) return;
+      options.telemetry?.count({ kind: "watch-restart", resource: "attachments", cause });
       const delayMs = Math.min(firstDelayMs * 2 ** attempt, longestDelayMs);
       await pause(clock, delayMs * (0.5 + random() / 2), signal);
     }

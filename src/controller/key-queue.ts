@@ -1,6 +1,13 @@
 import type { Clock } from "../domain/clock.ts";
 import type { PodplugError } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
+import {
+  observe,
+  type QueueName,
+  type QueueReading,
+  silentTelemetry,
+  type Telemetry,
+} from "../domain/telemetry.ts";
 
 /**
  * done:   nothing to do until the key is added again.
@@ -31,6 +38,7 @@ const slowDelayMs = 60_000;
 const longestPostponementMs = 60_000;
 
 export interface KeyQueueOptions {
+  readonly name: QueueName;
   readonly work: (key: string, signal: AbortSignal) => Promise<Outcome>;
   /** How many keys are worked on at once. */
   readonly maxConcurrent: number;
@@ -38,9 +46,12 @@ export interface KeyQueueOptions {
   /** From 0 to 1, for jitter. */
   readonly random: () => number;
   readonly log: Logger;
+  readonly telemetry?: Telemetry | undefined;
 }
 
 interface KeyState {
+  /** When it was added, and wasn't done since. */
+  since: Date;
   running: boolean;
   /** Added while it ran: once more, as what it read may be old. */
   dirty: boolean;
@@ -55,6 +66,7 @@ interface KeyState {
  */
 export class KeyQueue {
   readonly #options: KeyQueueOptions;
+  readonly #telemetry: Telemetry;
   readonly #states = new Map<string, KeyState>();
   readonly #waiting = new Set<string>();
   readonly #running = new Set<Promise<void>>();
@@ -63,6 +75,8 @@ export class KeyQueue {
 
   constructor(options: KeyQueueOptions) {
     this.#options = options;
+    this.#telemetry = options.telemetry ?? silentTelemetry;
+    this.#telemetry.watch({ kind: "queue", name: options.name, read: () => this.#read() });
   }
 
   /** Work begins; what was added before was only noted. */
@@ -89,8 +103,23 @@ export class KeyQueue {
     await Promise.all(this.#running);
   }
 
+  #read(): QueueReading {
+    const states = [...this.#states.values()];
+    const now = this.#options.clock.now().getTime();
+    return {
+      depth: this.#waiting.size,
+      retrying: states.filter(({ timer }) => timer !== undefined).length,
+      oldestAgeMs: Math.max(0, ...states.map(({ since }) => now - since.getTime())),
+    };
+  }
+
   #stateOf(key: string): KeyState {
-    const state = this.#states.get(key) ?? { running: false, dirty: false, attempt: 0 };
+    const state = this.#states.get(key) ?? {
+      since: this.#options.clock.now(),
+      running: false,
+      dirty: false,
+      attempt: 0,
+    };
     this.#states.set(key, state);
     return state;
   }
@@ -113,12 +142,14 @@ export class KeyQueue {
   }
 
   async #run(key: string): Promise<void> {
-    const { work, log } = this.#options;
+    const { name, work, log } = this.#options;
     const state = this.#stateOf(key);
     state.running = true;
     let outcome: Outcome;
     try {
-      outcome = await work(key, this.#closing.signal);
+      outcome = await observe(this.#telemetry, { kind: "item", queue: name }, () =>
+        work(key, this.#closing.signal),
+      );
     } catch (error) {
       outcome = "soon";
       if (!this.#closing.signal.aborted)
@@ -128,6 +159,7 @@ export class KeyQueue {
     if (this.#closing.signal.aborted) return;
     if (state.dirty) {
       state.dirty = false;
+      if (outcome === "done") state.since = this.#options.clock.now();
       this.#waiting.add(key);
     } else if (outcome === "done") {
       this.#states.delete(key);
@@ -143,6 +175,7 @@ export class KeyQueue {
     const postponedMs =
       typeof outcome === "object" ? Math.min(outcome.soonAfterMs, longestPostponementMs) : 0;
     state.attempt += 1;
+    this.#telemetry.count({ kind: "retry", queue: this.#options.name });
     // Half to the whole of it, so that many that failed at once spread out.
     return clock.setTimer(postponedMs + delayMs * (0.5 + random() / 2), () => this.add(key));
   }

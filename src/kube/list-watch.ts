@@ -21,6 +21,8 @@ export interface ListWatchOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly random: () => number;
+  /** Told each time that the collection is watched again. */
+  readonly onRestart?: ((cause: "ended" | "expired" | "failed") => void) | undefined;
 }
 
 /**
@@ -54,6 +56,7 @@ export async function listAndWatch(options: ListWatchOptions, signal: AbortSigna
     const startedAt = clock.now().getTime();
     let progress = false;
     let failure: PodplugError | undefined;
+    let ending: "ended" | "expired" = "ended";
     try {
       if (version === undefined || startedAt - listedAt > relistMs) {
         const notOlderThan = version;
@@ -68,12 +71,14 @@ export async function listAndWatch(options: ListWatchOptions, signal: AbortSigna
         progress = true;
         trouble.over();
       };
-      if ((await watch(options, version, onProgress, signal)) === "expired") version = undefined;
+      ending = await watch(options, version, onProgress, signal);
+      if (ending === "expired") version = undefined;
     } catch (thrown) {
       failure = asPodplugError(thrown);
       if (failure.reason !== "UNREACHABLE" && failure.reason !== "PRIVILEGE_MISSING") version = undefined;
     }
     if (signal.aborted) return;
+    options.onRestart?.(failure ? "failed" : ending);
     const lastedMs = clock.now().getTime() - startedAt;
     if (!failure && lastedMs >= shortWatchMs) failures = 0;
     else failures = progress || lastedMs >= longWatchMs ? 1 : failures + 1;

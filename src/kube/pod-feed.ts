@@ -1,6 +1,7 @@
 import type { Clock } from "../domain/clock.ts";
 import type { Logger } from "../domain/log.ts";
 import { podKeyOf } from "../domain/pod.ts";
+import { silentTelemetry, type Telemetry } from "../domain/telemetry.ts";
 import type { ApiClient } from "./api-client.ts";
 import type { PodFeed } from "./contract.ts";
 import { listAndWatch } from "./list-watch.ts";
@@ -15,6 +16,7 @@ export interface PodFeedOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly random?: () => number;
+  readonly telemetry?: Telemetry | undefined;
 }
 
 /** Follows the node's pods until it is disposed of. */
@@ -25,6 +27,7 @@ export function startPodFeed({
   clock,
   log,
   random = Math.random,
+  telemetry = silentTelemetry,
 }: PodFeedOptions): PodFeed & AsyncDisposable {
   const kept = new Set(annotations);
   const store = createPodStore();
@@ -42,6 +45,7 @@ export function startPodFeed({
       clock,
       log,
       random,
+      onRestart: (cause) => telemetry.count({ kind: "watch-restart", resource: "pods", cause }),
     },
     stopped.signal,
   );

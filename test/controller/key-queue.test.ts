@@ -2,15 +2,19 @@ import { setImmediate as turn } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { KeyQueue, type Outcome, worse } from "../../src/controller/key-queue.ts";
 import { silentLogger } from "../../src/domain/log.ts";
+import { createRecordingTelemetry } from "../support/recording-telemetry.ts";
 
 function createQueue(work: (key: string) => Promise<Outcome>, maxConcurrent = 8) {
   const delays: number[] = [];
   const timers = new Set<() => void>();
+  const { telemetry, sources, happenings } = createRecordingTelemetry();
+  let now = 0;
   const queue = new KeyQueue({
+    name: "reconcile",
     work,
     maxConcurrent,
     clock: {
-      now: () => new Date(0),
+      now: () => new Date(now),
       setTimer(delayMs, action) {
         delays.push(delayMs);
         timers.add(action);
@@ -19,9 +23,15 @@ function createQueue(work: (key: string) => Promise<Outcome>, maxConcurrent = 8)
     },
     random: () => 1,
     log: silentLogger,
+    telemetry,
   });
   return {
     queue,
+    happenings,
+    reading: () => sources.map((source) => (source.kind === "queue" ? source.read() : undefined))[0],
+    passTo(time: number): void {
+      now = time;
+    },
     delays,
     timers,
     async fire(): Promise<void> {
@@ -158,4 +168,38 @@ test("closing waits for what runs, and begins nothing more", async () => {
   await closing;
   expect(gate.begun).toEqual(["a"]);
   expect(timers.size).toBe(0);
+});
+
+test("tells how many keys wait, how many are to be tried again, and how old the oldest is that isn't done", async () => {
+  const gate = createGate();
+  const { queue, reading, passTo, happenings, fire } = createQueue(gate.work, 1);
+  queue.open();
+  queue.add("a");
+  passTo(1000);
+  for (const key of ["b", "c"]) queue.add(key);
+  expect(reading()).toEqual({ depth: 2, retrying: 0, oldestAgeMs: 1000 });
+  passTo(3000);
+  await gate.release("a", "soon");
+  expect(reading()).toEqual({ depth: 1, retrying: 1, oldestAgeMs: 3000 });
+  expect(happenings).toEqual([{ kind: "retry", queue: "reconcile" }]);
+  await gate.release("b", "done");
+  await gate.release("c", "done");
+  await fire();
+  passTo(9000);
+  // Tried again, it is as old as when it came first.
+  expect(reading()).toEqual({ depth: 0, retrying: 0, oldestAgeMs: 9000 });
+  await gate.release("a", "done");
+  expect(reading()).toEqual({ depth: 0, retrying: 0, oldestAgeMs: 0 });
+});
+
+test("a key that is done and was added meanwhile is as old as its last run", async () => {
+  const gate = createGate();
+  const { queue, reading, passTo } = createQueue(gate.work);
+  queue.open();
+  queue.add("a");
+  passTo(2000);
+  queue.add("a");
+  await gate.release("a", "done");
+  passTo(2500);
+  expect(reading()).toMatchObject({ oldestAgeMs: 500 });
 });

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Clock, systemClock } from "../../src/domain/clock.ts";
 import { type Logger, silentLogger } from "../../src/domain/log.ts";
+import type { Telemetry } from "../../src/domain/telemetry.ts";
 import { createKubeAccess } from "../../src/kube/access.ts";
 import { type ApiClientOptions, createApiClient } from "../../src/kube/api-client.ts";
 import { networkStatusAnnotation } from "../../src/kube/contract.ts";
@@ -47,7 +48,7 @@ export async function createClusterWorld(clientOptions: Partial<ApiClientOptions
     statusWriter: createPodStatusWriter({ client }),
     definitions: createDefinitionReader({ client }),
     /** Ends with the world. */
-    startFeed(log: Logger = silentLogger, clock: Clock = hastyClock) {
+    startFeed(log: Logger = silentLogger, clock: Clock = hastyClock, telemetry?: Telemetry) {
       return held.use(
         startPodFeed({
           client,
@@ -55,6 +56,7 @@ export async function createClusterWorld(clientOptions: Partial<ApiClientOptions
           annotations: ["k8s.v1.cni.cncf.io/networks", networkStatusAnnotation],
           clock,
           log,
+          telemetry,
         }),
       );
     },

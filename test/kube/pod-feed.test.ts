@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import type { PodFeed } from "../../src/kube/contract.ts";
 import { eventually } from "../server/eventually.ts";
 import { createRecordingLog } from "../support/recording-log.ts";
+import { createRecordingTelemetry } from "../support/recording-telemetry.ts";
 import { createClusterWorld, hastyClock, podPath } from "./cluster-world.ts";
 import { sendStatus } from "./fake-api-server.ts";
 
@@ -17,7 +18,8 @@ async function followed(...options: Parameters<typeof createClusterWorld>) {
   const world = await createClusterWorld(...options);
   const log = createRecordingLog();
   world.setPod("demo/web");
-  const pods = world.startFeed(log);
+  const { telemetry, happenings } = createRecordingTelemetry();
+  const pods = world.startFeed(log, undefined, telemetry);
   await eventually(() => world.server.watches === 1, "the feed watches");
   const asked = (form: "list" | "watch") =>
     world.server.seen.filter(
@@ -25,7 +27,8 @@ async function followed(...options: Parameters<typeof createClusterWorld>) {
     );
   const change = (): string =>
     world.setPod("demo/web", { annotations: { at: `${Math.random()}` } }).metadata.resourceVersion;
-  return Object.assign(world, { log, pods, asked, change });
+  const restarts = (): unknown[] => happenings.map((each) => "cause" in each && each.cause);
+  return Object.assign(world, { log, pods, asked, change, restarts });
 }
 
 const loud = ({ level }: { readonly level: string }): boolean => level !== "debug";
@@ -82,6 +85,7 @@ test("a watch that was cut off goes on from the last version, with what happened
   await shows(world.pods, "demo/web", world.change());
   expect(world.asked("list")).toHaveLength(1);
   expect(world.log.lines.filter(loud)).toEqual([]);
+  expect(world.restarts()).toEqual(["failed"]);
 });
 
 test("a watch that the server ends is opened again from the last bookmark", async () => {
@@ -92,6 +96,7 @@ test("a watch that the server ends is opened again from the last bookmark", asyn
   await eventually(() => world.asked("watch").length === 2, "the feed watches again");
   const [first, second] = world.asked("watch").map(({ query }) => Number(query.get("resourceVersion")));
   expect(second).toBe((first ?? 0) + 50);
+  expect(world.restarts()).toEqual(["ended"]);
 });
 
 test("a version that is too old leads to a new list, by the answer's status or in the watch", async () => {
@@ -107,6 +112,7 @@ test("a version that is too old leads to a new list, by the answer's status or i
   );
   world.server.endWatches();
   await eventually(() => world.asked("list").length === 3, "the feed lists once more");
+  expect(world.restarts().at(-1)).toBe("expired");
 });
 
 test("an expired token is read anew at once, for the list and for the watch", async () => {

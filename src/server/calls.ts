@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { ConnectError, createContextKey, type HandlerContext, type Interceptor } from "@connectrpc/connect";
 import { codeToString } from "@connectrpc/connect/protocol-connect";
-import { PodplugError } from "../domain/errors.ts";
 import type { Running, Telemetry, WorkFailure } from "../domain/telemetry.ts";
 import { connectErrorOf, podplugErrorOf } from "../wire/errors.ts";
 import type { RequestFacts } from "./auth/contract.ts";
@@ -9,6 +8,7 @@ import { abortReasonOf } from "./errors.ts";
 
 /** One call as the telemetry follows it, from its request's first byte to its answer's last. */
 export interface Call {
+  /** What its log lines, its plugins and its caller know it by. */
   readonly requestId: string;
   readonly running: Running;
   /** Whether its answer, or all of its stream, was ready to be sent. */
@@ -18,13 +18,6 @@ export interface Call {
 export const callKey = createContextKey<Call | undefined>(undefined, {
   description: "the call and its request ID",
 });
-
-/** The request ID of a call: what its log lines, its plugins and its caller know it by. */
-export function requestIdOf({ values }: Pick<HandlerContext, "values">): string {
-  const call = values.get(callKey);
-  if (!call) throw new PodplugError("INTERNAL", "a call came in without its request ID");
-  return call.requestId;
-}
 
 // What can stand in a header, an environment variable and a log line as it is.
 const requestIdForm = /^[\w.:=+/-]{1,128}$/;
@@ -47,10 +40,10 @@ export function beginCall(options: {
   return { requestId, running, complete: false };
 }
 
-type Gate = (context: HandlerContext) => Promise<void> | void;
+type Gate = (context: HandlerContext) => Promise<void>;
 
 /** The same gate, telling how each call that comes to it ends, whatever ends it. */
-export function noteCalls(gate: Gate = () => {}): Gate {
+export function noteCalls(gate: Gate): Gate {
   return (context) => {
     const { signal, values } = context;
     const call = values.get(callKey);

@@ -8,12 +8,14 @@ import { PodplugError } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
 import type { NodeApi } from "../domain/node-api.ts";
 import type { NetworkSource } from "../domain/selection.ts";
+import { silentTelemetry, type Telemetry } from "../domain/telemetry.ts";
 import { type Admitted, createAdmission, type Door } from "./admission.ts";
 import { createAudit } from "./audit.ts";
 import { authenticateAnonymous } from "./auth/insecure-loopback.ts";
 import { createTlsDoor, type TlsAddress } from "./auth/tls-door.ts";
 import { createSocketAuthenticator } from "./auth/unix-socket.ts";
 import { authorize } from "./authorize.ts";
+import { markComplete, noteCalls } from "./calls.ts";
 import { translateErrors } from "./errors.ts";
 import { createHealthService } from "./health.ts";
 import { defaultLimits, type ServerLimits } from "./limits.ts";
@@ -44,6 +46,7 @@ export interface ServerOptions {
   readonly log: Logger;
   /** Where calls that change something, and those that are refused, are told; the log when absent. */
   readonly audit?: Logger | undefined;
+  readonly telemetry?: Telemetry | undefined;
   readonly version: string;
 }
 
@@ -72,7 +75,7 @@ const farewellMs = 200;
  * INVALID_CONFIGURATION when it can't, and then listens nowhere.
  */
 export async function startServer(options: ServerOptions): Promise<Server> {
-  const { listen, log, version } = options;
+  const { listen, log, telemetry = silentTelemetry, version } = options;
   const limits = { ...defaultLimits, ...options.limits };
   const stopping = new AbortController();
   const cut = new AbortController();
@@ -82,7 +85,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const removals: (() => Promise<void>)[] = [];
 
   function createListener(door: Door, open: Opening): Mux {
-    const handler = createRequestHandler({ handlers, door, log, version });
+    const handler = createRequestHandler({ handlers, door, log, telemetry, version });
     const mux = createMux({ open, handler, limits, log });
     muxes.push(mux);
     return mux;
@@ -153,7 +156,7 @@ function createHandlers(options: {
   const audit = createAudit(options.audit ?? log);
   const { admit, admitToTheEnd } = createAdmission({ limits, stopping, audit, log });
   // The first of them is the outermost.
-  const interceptors = [translateErrors(log), validateRequests()];
+  const interceptors = [markComplete, translateErrors(log), validateRequests()];
 
   function apiOf({ identity, authorizer, reauthenticate, remoteAddress }: Admitted): NodeApi {
     const { name, reconciler, root } = identity;
@@ -167,9 +170,13 @@ function createHandlers(options: {
     maxDeadlineMs: limits.maxDeadlineMs,
     stopping,
     cut,
-    call: { requestGate: admit, interceptors },
+    call: { requestGate: noteCalls(admit), interceptors },
   });
-  const besides = { shutdownSignal: stopping, requestGate: admitToTheEnd };
+  const besides = {
+    shutdownSignal: stopping,
+    requestGate: noteCalls(admitToTheEnd),
+    interceptors: [markComplete],
+  };
   health.serve(router, besides);
   serveReflection(router, [NodeService, Health], besides);
   return router.handlers;

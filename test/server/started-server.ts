@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { type Logger, silentLogger } from "../../src/domain/log.ts";
+import type { Telemetry } from "../../src/domain/telemetry.ts";
 import type { ServerLimits } from "../../src/server/limits.ts";
 import { type Server, startServer } from "../../src/server/server.ts";
 import { createFakeNode, type FakeNode } from "../fakes/fake-node-api.ts";
@@ -24,6 +25,7 @@ export interface Started {
 export async function startTestServer(
   limits: Partial<ServerLimits> = {},
   controllerKey?: string,
+  telemetry?: Telemetry,
 ): Promise<Started> {
   const directory = await makeDirectory();
   const socketPath = join(directory, "podplug.sock");
@@ -39,6 +41,7 @@ export async function startTestServer(
     controllerKey,
     log,
     audit: silentLogger,
+    telemetry,
     version: "9.8.7",
   });
   onTestFinished(() => server.close(0));

@@ -2,7 +2,9 @@ import { createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import type { Logger } from "../../domain/log.ts";
+import type { Telemetry } from "../../domain/telemetry.ts";
 import { arrivalKey, type Door } from "../admission.ts";
+import { beginCall, callKey, readRequestId } from "../calls.ts";
 import { certificateOf } from "./client-certificate.ts";
 import type { NodeRequest, NodeResponse } from "./exchanges.ts";
 import { isFromBrowser } from "./loopback.ts";
@@ -13,13 +15,14 @@ export function createRequestHandler(options: {
   readonly handlers: readonly UniversalHandler[];
   readonly door: Door;
   readonly log: Logger;
+  readonly telemetry: Telemetry;
   readonly version: string;
 }): NodeHandler {
-  const { door, log, version } = options;
+  const { door, log, telemetry, version } = options;
   const { transport } = door;
   const handlers = new Map(options.handlers.map((handler) => [handler.requestPath, handler]));
 
-  async function answer(request: NodeRequest, response: NodeResponse): Promise<void> {
+  async function answer(request: NodeRequest, response: NodeResponse, requestId: string): Promise<void> {
     if (transport === "unix") {
       // A Unix socket has no authority; what clients make up for it, a path at
       // worst, is no part of an URL.
@@ -40,23 +43,33 @@ export function createRequestHandler(options: {
     }
     const values = createContextValues();
     const universal = universalRequestFromNodeRequest(request, response, undefined, values);
+    const { header: headers } = universal;
     values.set(arrivalKey, {
       door,
       facts: {
         transport,
-        headers: universal.header,
+        headers,
         remoteAddress: request.socket.remoteAddress,
         clientCertificate: transport === "tls" ? certificateOf(request) : undefined,
       },
     });
-    await universalResponseToNodeResponse(await handler(universal), response);
+    const call = beginCall({ telemetry, method: handler.method.name, transport, headers, requestId });
+    values.set(callKey, call);
+    response.once("close", () => {
+      // What ends without having begun has a content type or HTTP method that no call has.
+      call.running.end({ reason: "INVALID_REQUEST", message: "no call could be read from the request" });
+    });
+    await call.running.run(async () => universalResponseToNodeResponse(await handler(universal), response));
   }
 
   return (request, response) => {
+    const given = request.headers["x-request-id"];
+    const requestId = readRequestId(typeof given === "string" ? given : undefined);
     response.setHeader("server", `podplug/${version}`);
-    answer(request, response).catch((error: unknown) => {
+    response.setHeader("x-request-id", requestId);
+    answer(request, response, requestId).catch((error: unknown) => {
       // Whoever it was for is gone, or speaks no HTTP that leads to a call.
-      log.debug({ err: error, path: request.url }, "request failed");
+      log.debug({ err: error, path: request.url, requestId }, "request failed");
       if (response.headersSent) response.destroy();
       else refuse(response, 400, "invalid_argument", "the request can't be read");
     });

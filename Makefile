@@ -70,6 +70,7 @@ docs: ## write the generated pages of docs/ anew
 	@node scripts/write-cli-docs.ts
 	@node scripts/write-error-docs.ts
 	@node scripts/write-config-docs.ts
+	@node scripts/write-metrics-docs.ts
 
 fmt: ## format every file and sort imports
 	@scripts/setup.sh

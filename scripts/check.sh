@@ -45,6 +45,7 @@ check "generated code" scripts/check-generated.sh
 check "docs/cli.md" node scripts/write-cli-docs.ts --check
 check "docs/errors.md" node scripts/write-error-docs.ts --check
 check "docs/configuration.md" node scripts/write-config-docs.ts --check
+check "docs/metrics.md" node scripts/write-metrics-docs.ts --check
 check "links" node scripts/check-links.ts
 check "shell scripts" shell
 

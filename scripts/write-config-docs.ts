@@ -16,9 +16,9 @@ All faults are reported together, each with the path of its key, as
 
 The schema holds what later versions will bring, so that files stay valid. A
 value that this version can't serve (another executor than \`direct\`, …) is
-refused at start, with what to set instead. Without effect in this version are
-\`ops\` and \`multusSocketPath\`. On a node of a cluster such a file is enough, and
-none but \`{}\` where the agent runs as a pod with a service account:
+refused at start, with what to set instead. Without effect in this version is
+\`multusSocketPath\`. On a node of a cluster such a file is enough, and none but
+\`{}\` where the agent runs as a pod with a service account:
 
 \`\`\`yaml
 controller:

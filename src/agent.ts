@@ -1,10 +1,14 @@
 import { availableParallelism } from "node:os";
 import packageJson from "../package.json" with { type: "json" };
 import { keepControllerKey } from "./agent/controller-key.ts";
+import { podsAreKnown, runtimeAnswers } from "./agent/health.ts";
 import type { ConnectOptions, Kubernetes } from "./agent/kubernetes.ts";
 import { listenAddresses, needsReviews } from "./agent/listen.ts";
 import { createCatalog, needsDefinitions } from "./agent/networks.ts";
 import { nodeNameOf } from "./agent/node-name.ts";
+import { type Observation, startObservation } from "./agent/observation.ts";
+import { observeApi } from "./agent/observed-api.ts";
+import { tellRequestId } from "./agent/request-id.ts";
 import { createLocator } from "./agent/runtime.ts";
 import { claimStateDir } from "./agent/state-dir.ts";
 import { sweepOften } from "./agent/sweeping.ts";
@@ -29,6 +33,7 @@ import { podKeyOf } from "./domain/pod.ts";
 import { neverAborted } from "./domain/signals.ts";
 import type { PodRef } from "./domain/target.ts";
 import { createDirectExecutor } from "./executor/direct.ts";
+import { observeExecutor } from "./executor/observed.ts";
 import { createInterfaceEvents } from "./interfaces/interface-events.ts";
 import { createNetlinkInterfaceReader } from "./interfaces/netlink.ts";
 import type { PodFeed } from "./kube/contract.ts";
@@ -59,7 +64,7 @@ export interface AgentOptions {
 }
 
 export interface RunningAgent {
-  readonly addresses: Server["addresses"];
+  readonly addresses: Server["addresses"] & { readonly ops?: Observation["address"] };
   /** Resolves when all that an earlier run left unfinished was tried once. */
   readonly recovered: Promise<void>;
   /** Lets what runs finish, tells the watchers, and lets go of everything. */
@@ -79,6 +84,8 @@ export async function startAgent({
   await using cleanup = new AsyncDisposableStack();
   const { stateDir } = config;
   const agentId = await claimStateDir(stateDir, cleanup);
+  const observation = cleanup.use(await startObservation({ listen: config.ops.listen, log }));
+  const { health, telemetry } = observation;
   const { steps, exec } = parts({
     steps: createFileSteps(),
     exec: createChildExec({ start: await createFastestStart(log), clock: systemClock }),
@@ -87,14 +94,16 @@ export async function startAgent({
   const interfaces = cleanup.use(await createNetlinkInterfaceReader());
   const sandboxes = await createLocator(config, interfaces, log);
   cleanup.defer(() => sandboxes[Symbol.dispose]?.());
+  health.require("runtime", runtimeAnswers(sandboxes));
   const nodeName = nodeNameOf(config, env);
-  const kubernetes = await connect({ config, env, nodeName, log });
+  const kubernetes = await connect({ config, env, nodeName, log, telemetry });
   if (kubernetes) cleanup.use(kubernetes);
   const cni = createCni({
     binDirs: config.cni.binDirs,
     env: { PATH: env["PATH"] ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
-    exec: createContainedExec({ exec, agentId, clock: systemClock, log }),
+    exec: tellRequestId(createContainedExec({ exec, agentId, clock: systemClock, log })),
     log,
+    telemetry,
   });
   const engine = createEngine({
     nodeName,
@@ -102,7 +111,7 @@ export async function startAgent({
     journal: await createFileJournal({ stateDir, steps, log }),
     sandboxes,
     networks: createCatalog(config, kubernetes?.definitions, log),
-    executor: createDirectExecutor({ cni }),
+    executor: observeExecutor(createDirectExecutor({ cni }), telemetry),
     interfaces,
     interfaceEvents: cleanup.use(await createInterfaceEvents({ clock: systemClock })),
     cached: createCachedAttachments({ cacheDirs: config.cni.cacheDirs, log }),
@@ -112,6 +121,7 @@ export async function startAgent({
     podLife: (pod) => podLife(pod, kubernetes?.pods),
     clock: systemClock,
     log,
+    telemetry,
   });
 
   // Before its parts are let go of, also when the server can't start: recovery has begun by then.
@@ -130,17 +140,23 @@ export async function startAgent({
     controllerKey: controllerElsewhere ? await keepControllerKey(stateDir) : undefined,
     log,
     audit,
+    telemetry,
     version: packageJson.version,
   });
   if (server.addresses.tcp) {
     log.warn(server.addresses.tcp, "insecure: every process of this node may call the API on its TCP port");
   }
-  server.setServing(true);
-  const controllerApi = createAudit(audit).of(engine.forCaller(controllerCaller), {
+  const audited = createAudit(audit).of(engine.forCaller(controllerCaller), {
     identity: { ...controllerCaller, by: "in-process", groups: [] },
   });
+  const controllerApi = observeApi(audited, telemetry);
   const stopped = new AbortController();
+  const known = kubernetes && podsAreKnown(kubernetes.pods, stopped.signal);
+  if (known) health.require("pods", known.check);
+  server.setServing(true);
+  health.enter("serving");
   const following = [
+    known && heard("following the node's pods", known.following),
     heard(
       "watching over attachments",
       engine.watchOver(config.healing.intervalSeconds * 1000, stopped.signal),
@@ -153,10 +169,11 @@ export async function startAgent({
   ];
   const held = cleanup.move();
   return {
-    addresses: server.addresses,
+    addresses: { ...server.addresses, ops: observation.address },
     recovered: settled.then(() => collectGarbage()),
     async stop() {
       await using _ = held;
+      health.enter("stopping");
       stopped.abort();
       // Together: what is queued must not begin while the others end.
       await Promise.all([server.close(drainMs), engine.drain(), ...following]);
@@ -168,6 +185,7 @@ export async function startAgent({
     try {
       await follower;
     } catch (error) {
+      health.lost(what);
       log.error({ what, err: error }, "a part of the agent ended");
     }
   }

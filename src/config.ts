@@ -57,6 +57,9 @@ const schema = z.strictObject({
   ops: z
     .strictObject({
       listen: hostPort.default("127.0.0.1:7655").describe("HOST:PORT of the ops endpoints; empty for none"),
+      controllerListen: hostPort
+        .default("127.0.0.1:7656")
+        .describe("the same for a controller in a process of its own"),
     })
     .prefault({}),
   runtime: z

@@ -2,12 +2,14 @@ import { Writable } from "node:stream";
 import { pino } from "pino";
 import type { Config } from "./config.ts";
 import type { Logger } from "./domain/log.ts";
+import { currentScope } from "./request-scope.ts";
 
-/** The agent's log: one JSON object a line, or lines for people. */
+/** The agent's log: one JSON object a line, or lines for people; each with the ID of the request it is about. */
 export function createLog({ level, format }: Config["log"], stream: NodeJS.WritableStream): Logger {
   const settings = {
     level,
     base: null,
+    mixin: requestFacts,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
   };
@@ -17,6 +19,11 @@ export function createLog({ level, format }: Config["log"], stream: NodeJS.Writa
 /** What is written whatever the log's level: who changed what, and who was refused. */
 export function createAuditLog({ format }: Config["log"], stream: NodeJS.WritableStream): Logger {
   return createLog({ level: "info", format }, stream).child({ audit: true });
+}
+
+function requestFacts(): { requestId?: string } {
+  const requestId = currentScope()?.requestId;
+  return requestId === undefined ? {} : { requestId };
 }
 
 function prettyStream(stream: NodeJS.WritableStream): Writable {

@@ -42,6 +42,7 @@ export function createMetrics({ version }: { readonly version: string }): Metric
   const watchRestarts = counter(registry, t.watchRestarts);
   gauge(registry, t.buildInfo).set({ version, node_version: process.version }, 1);
   const boundType = createBound(maxTypes);
+  const ofProcess = processRegistry();
 
   function ended(work: Work, seconds: number, failure?: WorkFailure): void {
     switch (work.kind) {
@@ -77,7 +78,7 @@ export function createMetrics({ version }: { readonly version: string }): Metric
   }
 
   function readSources(): void {
-    for (const gauge of [attachments, queueDepth, queueRetrying, queueOldestAge]) gauge.reset();
+    for (const read of [attachments, queueDepth, queueRetrying, queueOldestAge]) read.reset();
     for (const source of sources) {
       if (source.kind === "records") {
         for (const [state, count] of source.read()) attachments.set({ state }, count);
@@ -103,21 +104,21 @@ export function createMetrics({ version }: { readonly version: string }): Metric
     watch: (source) => void sources.add(source),
     async page() {
       readSources();
-      const texts = await Promise.all([registry.metrics(), processRegistry().metrics()]);
+      const texts = await Promise.all([registry.metrics(), ofProcess.metrics()]);
       return { contentType: registry.contentType, text: texts.join("\n") };
     },
   };
 }
 
-let ofProcess: Registry | undefined;
+let processFigures: Registry | undefined;
 
 /** The process's own figures, which it has once, however many agents run in it. */
 export function processRegistry(): Registry {
-  if (ofProcess === undefined) {
-    ofProcess = new Registry();
-    collectDefaultMetrics({ register: ofProcess });
+  if (processFigures === undefined) {
+    processFigures = new Registry();
+    collectDefaultMetrics({ register: processFigures });
   }
-  return ofProcess;
+  return processFigures;
 }
 
 function codeOf({ code, reason }: WorkFailure): string {

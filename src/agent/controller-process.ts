@@ -3,8 +3,10 @@ import type { Config } from "../config.ts";
 import { refuseUnbuilt } from "../config.ts";
 import type { Logger } from "../domain/log.ts";
 import { controllerKeyFile } from "./controller-key.ts";
+import { podsAreKnown } from "./health.ts";
 import { connectKubernetes } from "./kubernetes.ts";
 import { nodeNameOf } from "./node-name.ts";
+import { startObservation } from "./observation.ts";
 import { type ProgramOptions, runUntilStopped } from "./until-stopped.ts";
 
 /**
@@ -30,20 +32,30 @@ async function startController(options: {
   const { config, env, server, log } = options;
   refuseUnbuilt(config);
   await using cleanup = new AsyncDisposableStack();
+  const observation = cleanup.use(await startObservation({ listen: config.ops.controllerListen, log }));
+  const { health, telemetry } = observation;
   const keyFile = controllerKeyFile(config.stateDir);
   const client = cleanup.use(createNodeClient({ server, controllerKeyFile: keyFile }));
   const nodeName = nodeNameOf(config, env);
-  const kubernetes = cleanup.use(await connectKubernetes({ config, env, nodeName, log }));
+  const kubernetes = cleanup.use(await connectKubernetes({ config, env, nodeName, log, telemetry }));
   const stopped = new AbortController();
+  const known = podsAreKnown(kubernetes.pods, stopped.signal);
+  health.require("pods", known.check);
+  health.require("server", async (signal) => {
+    await client.info(signal);
+    return undefined;
+  });
+  health.enter("serving");
   const ended = kubernetes.control(client, stopped.signal);
   const held = cleanup.move();
   return {
-    facts: { server, nodeName },
+    facts: { server, nodeName, ops: observation.address },
     ended,
     async stop() {
       await using _ = held;
+      health.enter("stopping");
       stopped.abort();
-      await ended;
+      await Promise.all([ended, known.following]);
     },
   };
 }

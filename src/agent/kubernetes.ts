@@ -6,6 +6,7 @@ import { systemClock } from "../domain/clock.ts";
 import { PodplugError } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
 import type { NodeApi } from "../domain/node-api.ts";
+import type { Telemetry } from "../domain/telemetry.ts";
 import { createKubeAccess, type KubeLocation } from "../kube/access.ts";
 import { createApiClient } from "../kube/api-client.ts";
 import {
@@ -43,10 +44,17 @@ export interface ConnectOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly nodeName: string;
   readonly log: Logger;
+  readonly telemetry: Telemetry;
 }
 
 /** INVALID_CONFIGURATION when there is no way to an API server; one that is away is waited for. */
-export async function connectKubernetes({ config, env, nodeName, log }: ConnectOptions): Promise<Kubernetes> {
+export async function connectKubernetes({
+  config,
+  env,
+  nodeName,
+  log,
+  telemetry,
+}: ConnectOptions): Promise<Kubernetes> {
   const annotations = config.controller.annotations.map((which) =>
     which === "npwg" ? npwgAnnotation : kaloomAnnotation,
   );
@@ -55,7 +63,7 @@ export async function connectKubernetes({ config, env, nodeName, log }: ConnectO
   // On connections of their own: however many callers are asked about, the controller's calls don't wait for them.
   const reviewAccess = await createKubeAccess(locationOf(config, env));
   const reviews = createApiClient({ access: reviewAccess, clock: systemClock, callMs: reviewMs });
-  const shared = { client, nodeName, clock: systemClock, log };
+  const shared = { client, nodeName, clock: systemClock, log, telemetry };
   const kept = [networkStatusAnnotation, ...annotations.map(({ annotation }) => annotation)];
   const pods = startPodFeed({ ...shared, annotations: kept });
   const events = createEventRecorder(shared);
@@ -82,6 +90,7 @@ export async function connectKubernetes({ config, env, nodeName, log }: ConnectO
           clock: systemClock,
           random: Math.random,
           log,
+          telemetry,
         },
         stopped,
       );

@@ -8,6 +8,7 @@ import { createStaticAuthorizer } from "../server/auth/static-rules.ts";
 import { createReviewAuthorizer } from "../server/auth/subject-access-review.ts";
 import type { ServerOptions } from "../server/server.ts";
 import { usesTls } from "./api-config.ts";
+import { readHostPort } from "./host-port.ts";
 
 /** Whether the API server is asked about callers. */
 export function needsReviews({ api }: Config): boolean {
@@ -17,9 +18,7 @@ export function needsReviews({ api }: Config): boolean {
 /** Where the API is served, and for the TLS port who is let in and to do what. `reviewer` is there when it is needed. */
 export function listenAddresses({ api }: Config, reviewer: Reviewer | undefined): ServerOptions["listen"] {
   const { socket, socketMode, socketGroup, listen, tls, insecure } = api;
-  const colon = listen.lastIndexOf(":");
-  const host = listen.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
-  const port = Number(listen.slice(colon + 1));
+  const { host, port } = readHostPort(listen);
   const { certFile, keyFile, clientCAFile } = tls;
   return {
     socket: socket

@@ -89,7 +89,7 @@ describe("imports of packages", () => {
 describe("what starts fast stays small", () => {
   // The CLI must answer within 150 ms of process time; each of these costs tens of them.
   const heavy =
-    /^(zod|pino|koffi)(\/|$)|^@bufbuild\/protovalidate$|^src\/(server|attachments|cni)\/|^src\/agent\.ts$/;
+    /^(zod|pino|koffi|prom-client)(\/|$)|^@bufbuild\/protovalidate$|^src\/(server|attachments|cni)\/|^src\/agent\.ts$/;
   const starts = [...sources.keys()].filter((path) => path === "src/main.ts" || roomOf(path) === "client");
 
   test("the program and the client load neither the agent nor what only it needs", () => {

@@ -95,6 +95,11 @@ export const packageHomes: readonly {
     why: "a logger is handed in, so that a room can be used without one",
   },
   {
+    package: /^prom-client$/,
+    homes: ["src/metrics.ts"],
+    why: "rooms tell what they do to the telemetry they are handed: what is made of it is one file's affair",
+  },
+  {
     package: /^@kubernetes\//,
     homes: ["src/kube/"],
     why: "one room meets the Kubernetes client's types and makes them ours",

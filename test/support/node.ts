@@ -62,6 +62,7 @@ export async function makeNode(options: TestNodeOptions = {}): Promise<TestNode>
     api: { socket, listen: options.listen ?? "", insecure: true },
     stateDir,
     cni: { binDirs: [...(options.binDirs ?? []), "/usr/lib/cni"], timeoutSeconds: 20 },
+    ops: { listen: "127.0.0.1:0", controllerListen: "127.0.0.1:0" },
     controller: { enabled: false },
     log: { level: "warn", format: "pretty" },
   };

@@ -46,7 +46,7 @@ async function resolveLocalhost(): Promise<string> {
   }
 }
 
-function isLoopbackAddress(ip: string): boolean {
+export function isLoopbackAddress(ip: string): boolean {
   const family = isIP(ip);
   return family !== 0 && loopback.check(ip, family === 6 ? "ipv6" : "ipv4");
 }

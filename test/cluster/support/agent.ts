@@ -51,6 +51,7 @@ export async function startClusterAgent(
       stateDir: join(folder, "state"),
       cni: { binDirs: [...(options.binDirs ?? []), cluster.cni.binDir], confDir: cluster.cni.confDir },
       controller: { kubeconfig: path },
+      ops: { listen: "127.0.0.1:0", controllerListen: "127.0.0.1:0" },
       ...readableLog,
       ...options.config,
     }),

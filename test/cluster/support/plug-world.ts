@@ -16,6 +16,8 @@ export interface PlugWorld extends AsyncDisposable {
   define(network: string, options?: NetworkOptions): Promise<void>;
   undefine(network: string): Promise<void>;
   startPod(name: string, annotations?: Readonly<Record<string, string>>): Promise<PlugPod>;
+  /** One that runs already, in the sandbox that it has by now. */
+  findPod(name: string): Promise<PlugPod>;
   /** The node's ends of the links that the networks made. */
   nodeLinks(): Promise<readonly string[]>;
   /** Ends the agent with SIGKILL. */
@@ -132,9 +134,9 @@ export async function makePlugWorld(cluster: Cluster, config: object = {}): Prom
     },
     async startPod(name, annotations = {}) {
       await cluster.apply(podManifest(namespace.name, name, { annotations }));
-      const pod = await readyPod(cluster, namespace.name, name);
-      return plugPod(pod, await podSandbox(pod));
+      return await findPod(name);
     },
+    findPod,
     async nodeLinks() {
       const links = JSON.parse(await run("ip", ["-j", "link", "show", "master", bridgeName])) as Link[];
       return links.map(({ ifname }) => ifname);
@@ -155,6 +157,11 @@ export async function makePlugWorld(cluster: Cluster, config: object = {}): Prom
       await held[Symbol.asyncDispose]();
     },
   };
+
+  async function findPod(name: string): Promise<PlugPod> {
+    const pod = await readyPod(cluster, namespace.name, name);
+    return plugPod(pod, await podSandbox(pod));
+  }
 
   async function addGate(
     network: string,

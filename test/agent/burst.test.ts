@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createNodeClient } from "../../src/client/node-client.ts";
+import { createNodeClient, type NodeClient } from "../../src/client/node-client.ts";
 import { findMarkedProcesses } from "../../src/cni/processes.ts";
 import { neverAborted } from "../../src/domain/signals.ts";
 import { eventually } from "../server/eventually.ts";
@@ -26,6 +26,11 @@ test("twenty pods get two networks each at once, and are rid of them at once, wi
     Array.from({ length: pods }, async () => stack.use(await makeNetns("burst"))),
   );
   const program = stack.use(await startAgentProgram(node.configFile));
+  {
+    await using client = createNodeClient({ server: `unix://${node.socket}` });
+    await comesAndGoes(client, namespaces[0]);
+  }
+  // What the first attachment opens stays open.
   const filesBefore = await openFiles(program.pid);
 
   {
@@ -74,6 +79,13 @@ test("twenty pods get two networks each at once, and are rid of them at once, wi
   );
   expect(program.log().filter(({ level }) => level !== "info")).toEqual([]);
 });
+
+async function comesAndGoes(client: NodeClient, netns: TestNetns | undefined): Promise<void> {
+  if (!netns) return;
+  const target = targetOf(netns);
+  await client.attach({ target, network: { name: "blue", interface: "net1" } }, neverAborted);
+  await client.detach({ target, which: { by: "interface", interface: "net1" } }, neverAborted);
+}
 
 /** Without those that the kernel makes itself. */
 async function addressesOf(netns: TestNetns): Promise<readonly string[]> {

@@ -137,6 +137,9 @@ test("whatever a plugin does, its attach says so and leaves nothing, and others 
   for (const { type, does } of broken) await defineBroken(type, does);
   const pods = await Promise.all(broken.map(makePod));
   const healthy = [await makePod(), await makePod()];
+  // Once, so that all is open that stays open.
+  for (const pod of healthy) await attach(pod, "blue");
+  for (const pod of healthy) await detach(pod);
   const before = await residentMb(agent.pid);
   const filesBefore = await openFiles(agent.pid);
 

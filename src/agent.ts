@@ -141,6 +141,7 @@ export async function startAgent({
     log,
     audit,
     telemetry,
+    metrics: () => observation.metrics.page(),
     version: packageJson.version,
   });
   if (server.addresses.tcp) {

@@ -36,6 +36,7 @@ const rule = z.strictObject({
         "kaloomnetworks",
         "netns",
         "containers",
+        "metrics",
         "*",
       ]),
     )

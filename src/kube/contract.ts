@@ -135,6 +135,12 @@ export interface ReviewedAccess {
   readonly name?: string | undefined;
 }
 
+/** A path that is no resource's, such as `/metrics`. */
+export interface ReviewedPath {
+  readonly verb: string;
+  readonly path: string;
+}
+
 export interface AccessVerdict {
   readonly allowed: boolean;
   /** Whoever decided says why; may be empty. */
@@ -148,5 +154,5 @@ export interface AccessVerdict {
  */
 export interface Reviewer {
   whoIs(token: string, audiences: readonly string[], signal: AbortSignal): Promise<TokenVerdict>;
-  may(user: KubeUser, access: ReviewedAccess, signal: AbortSignal): Promise<AccessVerdict>;
+  may(user: KubeUser, access: ReviewedAccess | ReviewedPath, signal: AbortSignal): Promise<AccessVerdict>;
 }

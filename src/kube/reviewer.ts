@@ -1,7 +1,7 @@
 import { PodplugError } from "../domain/errors.ts";
 import { isJsonObject, type JsonObject } from "../domain/json.ts";
 import type { ApiClient } from "./api-client.ts";
-import type { KubeUser, Reviewer } from "./contract.ts";
+import type { KubeUser, ReviewedAccess, ReviewedPath, Reviewer } from "./contract.ts";
 import { stringsOf } from "./metadata.ts";
 
 /** By the API server's own reviews, authentication.k8s.io/v1 and authorization.k8s.io/v1. */
@@ -39,22 +39,19 @@ export function createReviewer({ client }: { readonly client: ApiClient }): Revi
       return { authenticated: true, user: userFrom(status["user"]), audiences: listOf(status["audiences"]) };
     },
     async may({ name, uid, groups, extra }, access, signal) {
-      const { verb, group, resource, subresource, namespace, name: which } = access;
-      const resourceAttributes = withoutAbsent({
-        verb,
-        group,
-        resource,
-        subresource,
-        namespace,
-        name: which,
-      });
-      const spec = { ...withoutAbsent({ user: name, uid }), groups, extra, resourceAttributes };
+      const spec = { ...withoutAbsent({ user: name, uid }), groups, extra, ...attributesOf(access) };
       const status = await review("SubjectAccessReview", spec, signal);
       // An authorizer may both deny and allow, and then it denies.
       const allowed = status["allowed"] === true && status["denied"] !== true;
       return { allowed, why: textOf(status["reason"]) || textOf(status["evaluationError"]) };
     },
   };
+}
+
+function attributesOf(access: ReviewedAccess | ReviewedPath): JsonObject {
+  if ("path" in access) return { nonResourceAttributes: { verb: access.verb, path: access.path } };
+  const { verb, group, resource, subresource, namespace, name } = access;
+  return { resourceAttributes: withoutAbsent({ verb, group, resource, subresource, namespace, name }) };
 }
 
 function userFrom(value: unknown): KubeUser {

@@ -6,15 +6,11 @@ import type { NodeRequest, NodeResponse } from "./listeners/exchanges.ts";
 import { isFromBrowser, isLoopbackAddress } from "./listeners/loopback.ts";
 import { createMux } from "./listeners/mux.ts";
 import { openPlain } from "./listeners/opening.ts";
+import { type Page, sendPage, sendText } from "./listeners/text-answer.ts";
 
 /** Answers why not, and nothing while all is well. */
 export type Check = (signal: AbortSignal) => Promise<string | undefined> | string | undefined;
 export type Checks = Readonly<Record<string, Check>>;
-
-export interface Page {
-  readonly contentType: string;
-  readonly text: string;
-}
 
 export interface OpsOptions {
   readonly listen: { readonly host: string; readonly port: number };
@@ -49,23 +45,26 @@ export async function startOps(options: OpsOptions): Promise<Ops> {
     const [path, query = ""] = (request.url ?? "").split("?", 2);
     if (request.method !== "GET" && request.method !== "HEAD") {
       response.setHeader("allow", "GET, HEAD");
-      return say(response, 405, "only GET\n");
+      return sendText(response, 405, "only GET\n");
     }
     const isVerbose = new URLSearchParams(query).has("verbose");
     switch (path) {
       case "/livez":
-        return await sayChecks(response, live, isVerbose);
+        return await sendChecks(response, live, isVerbose);
       case "/readyz":
-        return await sayChecks(response, ready, isVerbose);
+        return await sendChecks(response, ready, isVerbose);
       case "/metrics": {
         if (!isFromThisHost(request)) {
-          return say(response, 403, "metrics are for this host alone; from elsewhere ask the API port\n");
+          return sendText(
+            response,
+            403,
+            "metrics are for this host alone; from elsewhere ask the API port\n",
+          );
         }
-        const { contentType, text } = await metrics();
-        return say(response, 200, text, contentType);
+        return sendPage(response, 200, await metrics());
       }
       default:
-        return say(response, 404, "there are /livez, /readyz and /metrics\n");
+        return sendText(response, 404, "there are /livez, /readyz and /metrics\n");
     }
   }
 
@@ -76,7 +75,7 @@ export async function startOps(options: OpsOptions): Promise<Ops> {
     handler: (request, response) => {
       answer(request, response).catch((error: unknown) => {
         log.error({ err: error, path: request.url }, "answering a probe failed");
-        say(response, 500, "podplug itself is at fault; see its log\n");
+        sendText(response, 500, "podplug itself is at fault; see its log\n");
       });
     },
   });
@@ -95,7 +94,7 @@ export async function startOps(options: OpsOptions): Promise<Ops> {
   }
 }
 
-async function sayChecks(response: NodeResponse, checks: Checks, isVerbose: boolean): Promise<void> {
+async function sendChecks(response: NodeResponse, checks: Checks, isVerbose: boolean): Promise<void> {
   const faults = await Promise.all(
     Object.entries(checks).map(async ([name, check]) => [name, await faultOf(check)] as const),
   );
@@ -103,8 +102,8 @@ async function sayChecks(response: NodeResponse, checks: Checks, isVerbose: bool
   const lines = faults.map(([name, fault]) =>
     fault === undefined ? `[+] ${name} ok\n` : `[-] ${name}: ${fault}\n`,
   );
-  if (isWell) say(response, 200, isVerbose ? lines.join("") : "ok\n");
-  else say(response, 503, lines.join(""));
+  if (isWell) sendText(response, 200, isVerbose ? lines.join("") : "ok\n");
+  else sendText(response, 503, lines.join(""));
 }
 
 async function faultOf(check: Check): Promise<string | undefined> {
@@ -118,15 +117,4 @@ async function faultOf(check: Check): Promise<string | undefined> {
 function isFromThisHost({ socket, headers }: NodeRequest): boolean {
   const authorities = [headers[":authority"], headers.host].filter((name) => typeof name === "string");
   return isLoopbackAddress(socket.remoteAddress ?? "") && !isFromBrowser(authorities, headers.origin);
-}
-
-function say(response: NodeResponse, status: number, text: string, contentType = "text/plain"): void {
-  if (response.headersSent) return;
-  response.statusCode = status;
-  response.setHeader(
-    "content-type",
-    contentType.includes("charset") ? contentType : `${contentType}; charset=utf-8`,
-  );
-  response.setHeader("cache-control", "no-store");
-  response.end(text);
 }

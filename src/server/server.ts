@@ -10,7 +10,7 @@ import type { NodeApi } from "../domain/node-api.ts";
 import type { NetworkSource } from "../domain/selection.ts";
 import { silentTelemetry, type Telemetry } from "../domain/telemetry.ts";
 import { type Admitted, createAdmission, type Door } from "./admission.ts";
-import { createAudit } from "./audit.ts";
+import { type Audit, createAudit } from "./audit.ts";
 import { authenticateAnonymous } from "./auth/insecure-loopback.ts";
 import { createTlsDoor, type TlsAddress } from "./auth/tls-door.ts";
 import { createSocketAuthenticator } from "./auth/unix-socket.ts";
@@ -24,8 +24,10 @@ import { listenOnLoopback, type TcpAddress } from "./listeners/loopback.ts";
 import { createMux, type Mux } from "./listeners/mux.ts";
 import { type Opening, openPlain, openTls } from "./listeners/opening.ts";
 import { createRequestHandler } from "./listeners/request-handler.ts";
+import type { Page } from "./listeners/text-answer.ts";
 import { followTlsKeys } from "./listeners/tls-keys.ts";
 import { listenOnSocket, type SocketAddress } from "./listeners/unix-socket.ts";
+import { createMetricsPage } from "./metrics-page.ts";
 import { serveNode } from "./node-service.ts";
 import { serveReflection } from "./reflection.ts";
 import { validateRequests } from "./validation.ts";
@@ -47,6 +49,8 @@ export interface ServerOptions {
   /** Where calls that change something, and those that are refused, are told; the log when absent. */
   readonly audit?: Logger | undefined;
   readonly telemetry?: Telemetry | undefined;
+  /** For /metrics, for callers that may get it; absent for none. */
+  readonly metrics?: (() => Promise<Page>) | undefined;
   readonly version: string;
 }
 
@@ -80,12 +84,21 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const stopping = new AbortController();
   const cut = new AbortController();
   const health = createHealthService();
-  const handlers = createHandlers({ ...options, limits, health, stopping: stopping.signal, cut: cut.signal });
+  const audit = createAudit(options.audit ?? log);
+  const handlers = createHandlers({
+    ...options,
+    audit,
+    limits,
+    health,
+    stopping: stopping.signal,
+    cut: cut.signal,
+  });
+  const metricsPage = options.metrics && createMetricsPage({ metrics: options.metrics, audit, log });
   const muxes: Mux[] = [];
   const removals: (() => Promise<void>)[] = [];
 
   function createListener(door: Door, open: Opening): Mux {
-    const handler = createRequestHandler({ handlers, door, log, telemetry, version });
+    const handler = createRequestHandler({ handlers, door, log, telemetry, metricsPage, version });
     const mux = createMux({ open, handler, limits, log });
     muxes.push(mux);
     return mux;
@@ -139,21 +152,20 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 function createHandlers(options: {
   readonly apiFor: ServerOptions["apiFor"];
   readonly sources?: ServerOptions["sources"];
-  readonly audit?: ServerOptions["audit"];
   readonly limits: ServerLimits;
   readonly health: ReturnType<typeof createHealthService>;
   readonly stopping: AbortSignal;
   readonly cut: AbortSignal;
+  readonly audit: Audit;
   readonly log: Logger;
 }): readonly UniversalHandler[] {
-  const { apiFor, sources = [], limits, health, stopping, cut, log } = options;
+  const { apiFor, sources = [], limits, health, stopping, cut, audit, log } = options;
   const router = createConnectRouter({
     acceptCompression: [compressionGzip],
     readMaxBytes: limits.requestBytes,
     // A misspelt key must not be taken for one that wasn't given.
     jsonOptions: { ignoreUnknownFields: false },
   });
-  const audit = createAudit(options.audit ?? log);
   const { admit, admitToTheEnd } = createAdmission({ limits, stopping, audit, log });
   // The first of them is the outermost.
   const interceptors = [markComplete, translateErrors(log), validateRequests()];

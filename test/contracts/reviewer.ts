@@ -13,6 +13,8 @@ export interface ReviewerWorld extends AsyncDisposable {
   issue(audience: string): Promise<string>;
   /** Allows the user this in the namespace. */
   allow(access: Pick<ReviewedAccess, "verb" | "group" | "resource" | "subresource" | "name">): Promise<void>;
+  /** Allows the user to get the path. */
+  allowPath(path: string): Promise<void>;
 }
 
 const pods = { verb: "create", group: "podplug.io", resource: "podnetworks" } as const;
@@ -68,5 +70,17 @@ export function reviewerContract(makeWorld: () => Promise<ReviewerWorld>): void 
       (await reviewer.may(user, { ...access, namespace, name: "web" }, signal)).allowed;
     await expect.poll(() => may(force), { timeout: 10_000 }).toBe(true);
     expect(await may({ ...pods, verb: "delete" })).toBe(false);
+  });
+
+  test("allows a path that is no resource's, and no other", async () => {
+    await using world = await makeWorld();
+    const { reviewer, user } = world;
+    const mayGet = async (path: string, verb = "get"): Promise<boolean> =>
+      (await reviewer.may(user, { verb, path }, signal)).allowed;
+    expect(await mayGet("/metrics")).toBe(false);
+    await world.allowPath("/metrics");
+    await expect.poll(() => mayGet("/metrics"), { timeout: 10_000 }).toBe(true);
+    expect(await mayGet("/metrics/slis")).toBe(false);
+    expect(await mayGet("/metrics", "post")).toBe(false);
   });
 }

@@ -1,6 +1,8 @@
 import type { PodplugError } from "../../src/domain/errors.ts";
 import { abortError } from "../../src/domain/signals.ts";
-import type { KubeUser, ReviewedAccess, Reviewer } from "../../src/kube/contract.ts";
+import type { KubeUser, ReviewedAccess, ReviewedPath, Reviewer } from "../../src/kube/contract.ts";
+
+type AllowedAccess = Partial<ReviewedAccess & ReviewedPath>;
 
 /** Users and what they may, in memory, as an API server with RBAC would tell. */
 export interface FakeReviewer extends Reviewer {
@@ -8,7 +10,7 @@ export interface FakeReviewer extends Reviewer {
   issue(user: KubeUser, audiences: readonly string[]): string;
   revoke(token: string): void;
   /** Absent keys of the access allow all. The user is named by itself or by a group. */
-  allow(who: string, access: Partial<ReviewedAccess>): void;
+  allow(who: string, access: AllowedAccess): void;
   forbid(who: string): void;
   /** Answers without audiences, as an authenticator does that doesn't know of them. */
   forgetAudiences(): void;
@@ -20,7 +22,7 @@ export interface FakeReviewer extends Reviewer {
 
 export function createFakeReviewer(): FakeReviewer {
   const tokens = new Map<string, { readonly user: KubeUser; readonly audiences: readonly string[] }>();
-  const rules: { readonly who: string; readonly access: Partial<ReviewedAccess> }[] = [];
+  const rules: { readonly who: string; readonly access: AllowedAccess }[] = [];
   let reviews = 0;
   let made = 0;
   let unaware = false;
@@ -43,14 +45,12 @@ export function createFakeReviewer(): FakeReviewer {
         ? { authenticated: false, why: "token audiences are invalid for the target audiences" }
         : { authenticated: true, user: known.user, audiences: common };
     },
-    async may({ name, groups }, access, signal) {
+    async may({ name, groups }, access: AllowedAccess, signal) {
       answer(signal);
       const allowed = rules.some(
         (rule) =>
           [name, ...groups].includes(rule.who) &&
-          Object.entries(rule.access).every(
-            ([key, value]) => access[key as keyof ReviewedAccess] === value,
-          ) &&
+          Object.entries(rule.access).every(([key, value]) => access[key as keyof AllowedAccess] === value) &&
           // A role's resources don't include their subresources.
           (rule.access.resource === undefined || rule.access.subresource === access.subresource),
       );

@@ -1,6 +1,6 @@
 import type { JsonObject } from "../../src/domain/json.ts";
 import { neverAborted } from "../../src/domain/signals.ts";
-import type { ReviewedAccess, Reviewer } from "../../src/kube/contract.ts";
+import type { ReviewedAccess, ReviewedPath, Reviewer } from "../../src/kube/contract.ts";
 
 interface TokenSpec {
   readonly token: string;
@@ -12,7 +12,8 @@ interface AccessSpec {
   readonly uid?: string;
   readonly groups: readonly string[];
   readonly extra: Readonly<Record<string, readonly string[]>>;
-  readonly resourceAttributes: ReviewedAccess;
+  readonly resourceAttributes?: ReviewedAccess;
+  readonly nonResourceAttributes?: ReviewedPath;
 }
 
 /** A TokenReview or SubjectAccessReview as kube-apiserver answers it. */
@@ -27,11 +28,9 @@ export async function answerReview(reviewer: Reviewer, review: JsonObject): Prom
       status: { authenticated: true, user: { username: name, ...user }, audiences: verdict.audiences },
     };
   }
-  const { user, uid, groups, extra, resourceAttributes } = review["spec"] as unknown as AccessSpec;
-  const { allowed, why } = await reviewer.may(
-    { name: user, uid, groups, extra },
-    resourceAttributes,
-    neverAborted,
-  );
+  const { user, uid, groups, extra, ...asked } = review["spec"] as unknown as AccessSpec;
+  const access = asked.resourceAttributes ?? asked.nonResourceAttributes;
+  if (!access) throw new Error("a SubjectAccessReview without attributes");
+  const { allowed, why } = await reviewer.may({ name: user, uid, groups, extra }, access, neverAborted);
   return { ...review, status: { allowed, reason: why } };
 }

@@ -21,6 +21,7 @@ function worldOf(fake: FakeReviewer): Omit<ReviewerWorld, "reviewer" | typeof Sy
     user,
     issue: async (audience) => fake.issue(user, [audience]),
     allow: async (access) => fake.allow(user.name, { ...access, namespace: "demo" }),
+    allowPath: async (path) => fake.allow(user.name, { verb: "get", path }),
   };
 }
 

@@ -42,6 +42,7 @@ export async function startTestServer(
     log,
     audit: silentLogger,
     telemetry,
+    metrics: onePage,
     version: "9.8.7",
   });
   onTestFinished(() => server.close(0));
@@ -62,6 +63,9 @@ export function createKeptLog(): { readonly log: Logger; readonly logged: [strin
   };
   return { log, logged };
 }
+
+/** What the servers of tests answer as their metrics. */
+export const onePage = async () => ({ contentType: "text/plain; version=0.0.4", text: "podplug_up 1\n" });
 
 export async function makeDirectory(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), "podplug-server-"));

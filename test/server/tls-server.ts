@@ -9,7 +9,7 @@ import { type Server, startServer } from "../../src/server/server.ts";
 import { createFakeNode, type FakeNode } from "../fakes/fake-node-api.ts";
 import { type Certificate, createAuthority } from "../support/certificates.ts";
 import { createRecordingLog, type LogLine } from "../support/recording-log.ts";
-import { createKeptLog, makeDirectory } from "./started-server.ts";
+import { createKeptLog, makeDirectory, onePage } from "./started-server.ts";
 
 export const authority = createAuthority("podplug's authority");
 export const clients = createAuthority("clients' authority");
@@ -79,6 +79,7 @@ export async function startTlsServer(
     limits: { tlsRereadMs: 20, ...limits },
     log,
     audit,
+    metrics: onePage,
     version: "9.8.7",
   });
   onTestFinished(() => server.close(0));

@@ -58,7 +58,9 @@ export interface Access {
     | "directorynetworks"
     | "kaloomnetworks"
     | "netns"
-    | "containers";
+    | "containers"
+    /** The page /metrics, for the API server a path and no resource. */
+    | "metrics";
   /** Absent: of every namespace, or of none. */
   readonly namespace?: string | undefined;
   /** Absent: every one. */

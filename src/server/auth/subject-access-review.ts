@@ -1,6 +1,6 @@
 import type { Clock } from "../../domain/clock.ts";
 import { canonicalJson } from "../../domain/json.ts";
-import type { AccessVerdict, ReviewedAccess, Reviewer } from "../../kube/contract.ts";
+import type { AccessVerdict, ReviewedAccess, ReviewedPath, Reviewer } from "../../kube/contract.ts";
 import { createAnswerCache } from "./answer-cache.ts";
 import type { Access, Authorizer } from "./contract.ts";
 
@@ -35,12 +35,14 @@ export function createReviewAuthorizer(options: {
   };
 }
 
-function reviewedAccess({ resource: whole, ...access }: Access): ReviewedAccess | undefined {
+function reviewedAccess({ resource: whole, ...access }: Access): ReviewedAccess | ReviewedPath | undefined {
   const [resource = "", subresource] = whole.split("/");
   switch (resource) {
     case "netns":
     case "containers":
       return undefined;
+    case "metrics":
+      return { verb: access.verb, path: "/metrics" };
     case "network-attachment-definitions":
       return { ...access, group: "k8s.cni.cncf.io", resource };
     default:

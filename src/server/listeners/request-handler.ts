@@ -4,11 +4,14 @@ import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from
 import type { Logger } from "../../domain/log.ts";
 import type { Telemetry } from "../../domain/telemetry.ts";
 import { arrivalKey, type Door } from "../admission.ts";
+import type { RequestFacts } from "../auth/contract.ts";
 import { beginCall, callKey, readRequestId } from "../calls.ts";
+import type { MetricsPage } from "../metrics-page.ts";
 import { certificateOf } from "./client-certificate.ts";
 import type { NodeRequest, NodeResponse } from "./exchanges.ts";
 import { isFromBrowser } from "./loopback.ts";
 import type { NodeHandler } from "./mux.ts";
+import { sendPage } from "./text-answer.ts";
 
 /** Hands the requests of one listener to the RPCs' handlers; answers those that name none of them itself. */
 export function createRequestHandler(options: {
@@ -16,9 +19,11 @@ export function createRequestHandler(options: {
   readonly door: Door;
   readonly log: Logger;
   readonly telemetry: Telemetry;
+  /** Absent where there are none to be had. */
+  readonly metricsPage?: MetricsPage | undefined;
   readonly version: string;
 }): NodeHandler {
-  const { door, log, telemetry, version } = options;
+  const { door, log, telemetry, metricsPage, version } = options;
   const { transport } = door;
   const handlers = new Map(options.handlers.map((handler) => [handler.requestPath, handler]));
 
@@ -36,6 +41,13 @@ export function createRequestHandler(options: {
       return;
     }
     const [path = ""] = (request.url ?? "").split("?", 1);
+    if (path === "/metrics" && metricsPage && request.method === "GET") {
+      const { header } = universalRequestFromNodeRequest(request, response, undefined, createContextValues());
+      const answered = await metricsPage(door, factsOf(request, header));
+      if ("page" in answered) sendPage(response, 200, answered.page);
+      else refuse(response, answered.status, answered.code, answered.message);
+      return;
+    }
     const handler = handlers.get(path);
     if (!handler) {
       refuse(response, 404, "unimplemented", "there is no such service or method");
@@ -44,15 +56,7 @@ export function createRequestHandler(options: {
     const values = createContextValues();
     const universal = universalRequestFromNodeRequest(request, response, undefined, values);
     const { header: headers } = universal;
-    values.set(arrivalKey, {
-      door,
-      facts: {
-        transport,
-        headers,
-        remoteAddress: request.socket.remoteAddress,
-        clientCertificate: transport === "tls" ? certificateOf(request) : undefined,
-      },
-    });
+    values.set(arrivalKey, { door, facts: factsOf(request, headers) });
     const call = beginCall({ telemetry, method: handler.method.name, transport, headers, requestId });
     values.set(callKey, call);
     response.once("close", () => {
@@ -60,6 +64,15 @@ export function createRequestHandler(options: {
       call.running.end({ reason: "INVALID_REQUEST", message: "no call could be read from the request" });
     });
     await call.running.run(async () => universalResponseToNodeResponse(await handler(universal), response));
+  }
+
+  function factsOf(request: NodeRequest, headers: Headers): RequestFacts {
+    return {
+      transport,
+      headers,
+      remoteAddress: request.socket.remoteAddress,
+      clientCertificate: transport === "tls" ? certificateOf(request) : undefined,
+    };
   }
 
   return (request, response) => {

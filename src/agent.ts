@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import packageJson from "../package.json" with { type: "json" };
 import { keepControllerKey } from "./agent/controller-key.ts";
+import { createDevices } from "./agent/devices.ts";
 import { podsAreKnown, runtimeAnswers } from "./agent/health.ts";
 import type { ConnectOptions, Kubernetes } from "./agent/kubernetes.ts";
 import { listenAddresses, needsReviews } from "./agent/listen.ts";
@@ -113,6 +114,7 @@ export async function startAgent({
     networks: createCatalog(config, kubernetes?.definitions, log),
     executor: observeExecutor(createDirectExecutor({ cni }), telemetry),
     interfaces,
+    devices: cleanup.use(createDevices(config)),
     interfaceEvents: cleanup.use(await createInterfaceEvents({ clock: systemClock })),
     cached: createCachedAttachments({ cacheDirs: config.cni.cacheDirs, log }),
     maxConcurrent: config.cni.maxConcurrent || Math.min(Math.max(2 * availableParallelism(), 4), 16),

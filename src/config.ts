@@ -77,6 +77,9 @@ const schema = z.strictObject({
     .describe(
       "runtime handlers, such as kata-qemu, whose pods are plugged into although they hide the namespace from the pod; what is plugged there, the pod may not see",
     ),
+  podResourcesSocketPath: absolutePath
+    .default("/var/lib/kubelet/pod-resources/kubelet.sock")
+    .describe("the kubelet's socket that tells which devices it gave to which pod"),
   networks: z
     .array(networkSource)
     .min(1)

@@ -17,6 +17,7 @@ import type { AttachmentRecord } from "./journal.ts";
 import { mayRemove } from "./ownership.ts";
 import type { Plan, Wish } from "./plan.ts";
 import { planAttach } from "./plan.ts";
+import { requireDevice } from "./require-device.ts";
 import { viewOf, viewOfDetached } from "./view.ts";
 
 export interface AttachWork {
@@ -71,7 +72,8 @@ export function createAttach(core: EngineCore): Attach {
     const { target, selection, owner, key, ifName } = record;
     const request = { target, network: selection, owner, key };
     const wish: Wish = { selection, owner, key, replace: false, preferredName: ifName };
-    const caller = { name: record.caller, reconciler: false };
+    // It was allowed when it was asked for.
+    const caller = { name: record.caller, reconciler: false, root: true };
     await attachInLane({ caller, request, wish, sandbox }, neverAborted);
   }
 
@@ -160,6 +162,7 @@ export function createAttach(core: EngineCore): Attach {
     plan: Exclude<ClearPlan, { step: "exists" }>,
     signal: AbortSignal,
   ): Promise<AttachmentRecord> {
+    await requireDevice(core.devices, { caller, selection: wish.selection, pod: sandbox.pod }, signal);
     const definition = await networks.find(wish.selection, sandbox.pod?.namespace, signal);
     const prepare = (deep: boolean, until: AbortSignal): Promise<PreparedNetwork> =>
       executor.prepare(definition, wish.selection, { deep }, until);

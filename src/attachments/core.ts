@@ -1,4 +1,5 @@
 import type { CachedAttachments } from "../cni/cached-attachments.ts";
+import type { DeviceAllocations } from "../devices/contract.ts";
 import type { Clock } from "../domain/clock.ts";
 import type { Logger } from "../domain/log.ts";
 import type { PodRef } from "../domain/target.ts";
@@ -32,6 +33,7 @@ export interface EngineOptions {
   readonly executor: Executor;
   readonly interfaces: InterfaceReader & DefaultRoutes;
   readonly interfaceEvents: InterfaceEvents;
+  readonly devices: DeviceAllocations;
   /** What other runtimes of the node attached. */
   readonly cached: CachedAttachments;
   /** How many plugin chains may run at once. */

@@ -174,6 +174,12 @@ export const reasons = {
       "The interface isn't one that podplug can take over: no CNI cache of the node tells how it was plugged, or the link is another one by now.",
     cure: "Leave it: it goes with the pod. Where the meta plugin keeps its cache elsewhere, name that in cni.cacheDirs.",
   },
+  DEVICE_NOT_ALLOCATED: {
+    kind: "denied",
+    transient: false,
+    cause: "The selection names a device that the kubelet didn't give to this pod.",
+    cure: "Have the pod request the device's resource, and name one of the devices that it was given; as the node's root, use the Unix socket.",
+  },
   UNSUPPORTED: {
     kind: "unsupported",
     transient: false,

@@ -6,8 +6,8 @@ import {
   RuntimeService,
 } from "../../gen/runtime/v1/api_pb.ts";
 import { PodplugError } from "../domain/errors.ts";
+import { createUnixClient, type UnixClient } from "../grpc/unix-client.ts";
 import type { SandboxLocator } from "./contract.ts";
-import { type CriClient, createCriClient } from "./cri/client.ts";
 import { parseSandboxInfo } from "./cri/info.ts";
 import type { ListedSandbox, Runtime, SandboxLook } from "./runtime.ts";
 import { createRuntimeLocator, type RuntimeLocatorOptions } from "./runtime-locator.ts";
@@ -34,7 +34,7 @@ export function createCriLocator({
   deadlineMs = 10_000,
   ...options
 }: CriLocatorOptions): CriLocator {
-  const client = createCriClient({ socketPath, deadlineMs });
+  const client = createUnixClient({ socketPath, peer: "the container runtime", deadlineMs });
   return {
     ...createRuntimeLocator(createCriRuntime(client), options),
     async runtimeName(signal) {
@@ -47,7 +47,7 @@ export function createCriLocator({
 const podNameLabel = "io.kubernetes.pod.name";
 const podNamespaceLabel = "io.kubernetes.pod.namespace";
 
-function createCriRuntime(client: CriClient): Runtime {
+function createCriRuntime(client: UnixClient): Runtime {
   const { version, listPodSandbox, podSandboxStatus, listContainers } = RuntimeService.method;
 
   async function status(

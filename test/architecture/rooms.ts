@@ -55,6 +55,11 @@ export const rooms: readonly Room[] = [
     why: "a locator finds a target's namespace in one runtime: it doesn't know what is plugged there",
   },
   {
+    name: "devices",
+    ...contractOnly,
+    why: "which devices the kubelet gave to a pod: it knows nothing of what is plugged where",
+  },
+  {
     name: "interfaces",
     ...contractOnly,
     why: "what the kernel has, by namespace path: it knows neither pods nor networks",
@@ -63,6 +68,10 @@ export const rooms: readonly Room[] = [
     name: "kube",
     ...contractOnly,
     why: "what comes from the API server and goes there, as our own types: it decides nothing",
+  },
+  {
+    name: "grpc",
+    why: "calls to programs of the node on their Unix sockets, whatever they serve",
   },
   {
     name: "cni",
@@ -81,6 +90,8 @@ export const speakMessages: readonly string[] = [
   "src/client/",
   // The container runtime's own interface.
   "src/sandbox/cri",
+  // The kubelet's.
+  "src/devices/",
 ];
 
 /** Packages that only these files or folders may import, and why. */
@@ -106,13 +117,21 @@ export const packageHomes: readonly {
   },
   {
     package: /^(@connectrpc|@bufbuild)\//,
-    homes: ["src/wire/", "src/server/", "src/client/", "src/sandbox/cri", "gen/"],
-    why: "messages and RPCs end at wire, and the container runtime's in its locator: everything else speaks the domain's types",
+    homes: [
+      "src/wire/",
+      "src/server/",
+      "src/client/",
+      "src/sandbox/cri",
+      "src/devices/",
+      "src/grpc/",
+      "gen/",
+    ],
+    why: "messages and RPCs end at wire, and those of the node's programs where they are spoken to: everything else speaks the domain's types",
   },
   {
     package: /^@grpc\//,
-    homes: ["src/sandbox/cri"],
-    why: "the container runtime alone is spoken to with it",
+    homes: ["src/grpc/"],
+    why: "the node's own programs alone are spoken to with it",
   },
   {
     package: /^dockerode$/,

@@ -9,6 +9,7 @@ import type { NodeApi } from "../../src/domain/node-api.ts";
 import { neverAborted } from "../../src/domain/signals.ts";
 import type { Target } from "../../src/domain/target.ts";
 import { createFakeCachedAttachments } from "../fakes/fake-cached-attachments.ts";
+import { createFakeDevices } from "../fakes/fake-devices.ts";
 import { createFakeExecutor } from "../fakes/fake-executor.ts";
 import { createFakeInterfaces } from "../fakes/fake-interfaces.ts";
 import { createFakeNetworks } from "../fakes/fake-networks.ts";
@@ -49,6 +50,7 @@ export async function createWorld(changes: Partial<EngineOptions> = {}) {
   const sandboxes = createFakeSandboxes(interfaces);
   const networks = createFakeNetworks("directory");
   const executor = createFakeExecutor(interfaces);
+  const devices = createFakeDevices();
   const cached = createFakeCachedAttachments();
   const clock = createManualClock();
   const journal: AttachmentJournal = changes.journal ?? new MemoryJournal();
@@ -67,6 +69,7 @@ export async function createWorld(changes: Partial<EngineOptions> = {}) {
       executor,
       interfaces,
       interfaceEvents: interfaces,
+      devices,
       cached,
       maxConcurrent: 4,
       timeoutMs: 60_000,
@@ -83,6 +86,7 @@ export async function createWorld(changes: Partial<EngineOptions> = {}) {
     sandboxes,
     networks,
     executor,
+    devices,
     cached,
     clock,
     journal,

@@ -8,22 +8,24 @@ import {
   toBinary,
 } from "@bufbuild/protobuf";
 import { Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
-import { messageOf, PodplugError } from "../../domain/errors.ts";
-import { abortError } from "../../domain/signals.ts";
+import { messageOf, PodplugError } from "../domain/errors.ts";
+import { abortError } from "../domain/signals.ts";
 
-export interface CriClientOptions {
+export interface UnixClientOptions {
   readonly socketPath: string;
+  /** Who answers there, for messages: `the container runtime`. */
+  readonly peer: string;
   /** How long one call may take. */
   readonly deadlineMs: number;
 }
 
 /**
- * Calls over one connection to the runtime's Unix socket, made at the first
- * call and made again by itself. Failures: TARGET_NOT_FOUND when the runtime
+ * Calls over one gRPC connection to a program's Unix socket, made at the first
+ * call and made again by itself. Failures: TARGET_NOT_FOUND when the program
  * says so, UNSUPPORTED when it doesn't know the method, UNREACHABLE for
  * everything else.
  */
-export interface CriClient extends Disposable {
+export interface UnixClient extends Disposable {
   call<I extends DescMessage, O extends DescMessage>(
     method: DescMethodUnary<I, O>,
     request: MessageInitShape<I>,
@@ -43,13 +45,13 @@ const channelOptions = {
   "grpc.use_local_subchannel_pool": 1,
 };
 
-export function createCriClient({ socketPath, deadlineMs }: CriClientOptions): CriClient {
+export function createUnixClient({ socketPath, peer, deadlineMs }: UnixClientOptions): UnixClient {
   const client = new Client(`unix://${socketPath}`, credentials.createInsecure(), channelOptions);
 
   function failureOf(error: unknown, what: string): PodplugError {
-    const runtime = `the container runtime at ${socketPath}`;
+    const program = `${peer} at ${socketPath}`;
     if (!isServiceError(error)) {
-      return new PodplugError("UNREACHABLE", `${runtime} can't be asked for ${what}: ${messageOf(error)}`, {
+      return new PodplugError("UNREACHABLE", `${program} can't be asked for ${what}: ${messageOf(error)}`, {
         cause: error,
       });
     }
@@ -58,24 +60,24 @@ export function createCriClient({ socketPath, deadlineMs }: CriClientOptions): C
       case status.NOT_FOUND:
         return new PodplugError("TARGET_NOT_FOUND", details, { cause: error });
       case status.UNIMPLEMENTED:
-        return new PodplugError("UNSUPPORTED", `${runtime} doesn't know ${what}: ${details}`, {
+        return new PodplugError("UNSUPPORTED", `${program} doesn't know ${what}: ${details}`, {
           cause: error,
         });
       case status.DEADLINE_EXCEEDED:
-        return new PodplugError("UNREACHABLE", `${runtime} didn't answer ${what} within ${deadlineMs} ms`, {
+        return new PodplugError("UNREACHABLE", `${program} didn't answer ${what} within ${deadlineMs} ms`, {
           cause: error,
         });
       case status.UNAVAILABLE:
-        return new PodplugError("UNREACHABLE", `${runtime} can't be reached: ${details}`, { cause: error });
+        return new PodplugError("UNREACHABLE", `${program} can't be reached: ${details}`, { cause: error });
       default:
-        return new PodplugError("UNREACHABLE", `${runtime} failed at ${what}: ${details}`, { cause: error });
+        return new PodplugError("UNREACHABLE", `${program} failed at ${what}: ${details}`, { cause: error });
     }
   }
 
   return {
     async call(method, request, signal) {
       const what = `${method.parent.typeName}/${method.name}`;
-      const doing = `asking the container runtime for ${method.name}`;
+      const doing = `asking ${peer} for ${method.name}`;
       if (signal.aborted) throw abortError(signal, doing);
       const { promise, resolve, reject } = Promise.withResolvers<MessageShape<typeof method.output>>();
       const call = client.makeUnaryRequest(

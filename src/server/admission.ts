@@ -56,15 +56,16 @@ export function createAdmission(options: {
   readonly log: Logger;
 }): Admission {
   const { limits, stopping, audit, log } = options;
-  const inFlight = createInFlight(limits);
+  const calls = createInFlight(limits);
+  const arrivals = createInFlight(limits);
 
   async function enter({ signal, values }: HandlerContext): Promise<void> {
     const arrival = values.get(arrivalKey);
     if (!arrival) throw new PodplugError("INTERNAL", "a request came in by no listener");
     const { door, facts } = arrival;
-    const identity = await door.authenticate(facts, signal);
+    const identity = await identify(door, facts, signal);
     signal.throwIfAborted();
-    const leave = inFlight(identity);
+    const leave = calls.enter(identity);
     // The context's signal aborts at the end of every call, however it ends.
     signal.addEventListener("abort", leave, { once: true });
     values.set(admittedKey, {
@@ -73,6 +74,18 @@ export function createAdmission(options: {
       authorizer: door.authorizer,
       reauthenticate: async (until) => void (await door.authenticate(facts, until)),
     });
+  }
+
+  /** Who isn't known yet is bounded by the address: finding out costs others something, too. */
+  async function identify(door: Door, facts: RequestFacts, signal: AbortSignal): Promise<Identity> {
+    const { remoteAddress } = facts;
+    if (remoteAddress === undefined) return await door.authenticate(facts, signal);
+    const leave = arrivals.enter({ name: `address ${remoteAddress}`, reconciler: false });
+    try {
+      return await door.authenticate(facts, signal);
+    } finally {
+      leave();
+    }
   }
 
   const answering =
@@ -96,27 +109,29 @@ export function createAdmission(options: {
   };
 }
 
-function createInFlight(limits: ServerLimits): (caller: Caller) => () => void {
+function createInFlight(limits: ServerLimits): { enter(caller: Caller): () => void } {
   const counts = new Map<string, number>();
   let total = 0;
 
-  return ({ name: caller, reconciler }) => {
-    const count = counts.get(caller) ?? 0;
-    // The controller calls for every pod of the node, and bounds itself.
-    const perCaller = reconciler ? limits.inFlight : limits.inFlightPerCaller;
-    if (count >= perCaller || total >= limits.inFlight) {
-      const whose = count >= perCaller ? `${caller} has ${count}` : `the agent has ${total}`;
-      throw new PodplugError("RESOURCE_EXHAUSTED", `${whose} calls in flight, no more are taken`, {
-        retryAfterMs: 1000,
-      });
-    }
-    counts.set(caller, count + 1);
-    total += 1;
-    return () => {
-      const left = (counts.get(caller) ?? 0) - 1;
-      if (left > 0) counts.set(caller, left);
-      else counts.delete(caller);
-      total -= 1;
-    };
+  return {
+    enter({ name: caller, reconciler }) {
+      const count = counts.get(caller) ?? 0;
+      // The controller calls for every pod of the node and bounds itself: others never leave it without room.
+      const perCaller = reconciler ? limits.inFlight : limits.inFlightPerCaller;
+      if (count >= perCaller || (total >= limits.inFlight && !reconciler)) {
+        const whose = count >= perCaller ? `${caller} has ${count}` : `the agent has ${total}`;
+        throw new PodplugError("RESOURCE_EXHAUSTED", `${whose} calls in flight, no more are taken`, {
+          retryAfterMs: 1000,
+        });
+      }
+      counts.set(caller, count + 1);
+      if (!reconciler) total += 1;
+      return () => {
+        const left = (counts.get(caller) ?? 0) - 1;
+        if (left > 0) counts.set(caller, left);
+        else counts.delete(caller);
+        if (!reconciler) total -= 1;
+      };
+    },
   };
 }

@@ -2,6 +2,8 @@
 export interface ServerLimits {
   /** Open connections of each listener; more are closed as they come. */
   readonly connections: number;
+  /** Of those, from one address, on the TLS port. */
+  readonly connectionsPerAddress: number;
   /** Until a new connection's first bytes tell which protocol it speaks. */
   readonly sniffTimeoutMs: number;
   /** For all headers of an HTTP/1.1 request. */
@@ -22,9 +24,12 @@ export interface ServerLimits {
   readonly headerBytes: number;
   /** Open streams of one HTTP/2 connection. */
   readonly streamsPerConnection: number;
+  /** Streams that a peer may reset at once, and each second from then on; one that resets more is cut. */
+  readonly streamResetBurst: number;
+  readonly streamResetsPerSecond: number;
   /** One request message, after decompression. */
   readonly requestBytes: number;
-  /** Calls at once, watchers among them: of one caller, and of all. */
+  /** Calls at once, watchers among them: of one caller, and of all but podplug's controller. */
   readonly inFlightPerCaller: number;
   readonly inFlight: number;
   /** A call ends by then, whatever deadline its caller gave; watchers are free of it. */
@@ -33,6 +38,7 @@ export interface ServerLimits {
 
 export const defaultLimits: ServerLimits = {
   connections: 256,
+  connectionsPerAddress: 64,
   sniffTimeoutMs: 10_000,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 30_000,
@@ -44,6 +50,8 @@ export const defaultLimits: ServerLimits = {
   tlsRereadMs: 10_000,
   headerBytes: 16_384,
   streamsPerConnection: 128,
+  streamResetBurst: 256,
+  streamResetsPerSecond: 32,
   requestBytes: 1_048_576,
   inFlightPerCaller: 64,
   inFlight: 512,

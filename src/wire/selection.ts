@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import * as proto from "../../gen/podplug/v1/node_pb.ts";
 import { PodplugError } from "../domain/errors.ts";
 import type { Bandwidth, NetworkSelection, NetworkSource, PortMapping } from "../domain/selection.ts";
-import { isDeeperThan, structToProto } from "./struct.ts";
+import { holdsMoreThan, isDeeperThan, structToProto } from "./struct.ts";
 
 const sourceNumbers = {
   netAttachDef: proto.NetworkSource.NET_ATTACH_DEF,
@@ -18,6 +18,7 @@ const sources = new Map<proto.NetworkSource, NetworkSource | undefined>([
 
 /** Deeper values would make every later walk over them a matter of the stack's size. */
 const maxJsonDepth = 32;
+const maxJsonValues = 1_000;
 
 /** Throws INVALID_SELECTION when a rate can't be a count of bits. */
 export function selectionToProto(selection: NetworkSelection): proto.NetworkSelection {
@@ -49,6 +50,9 @@ export function selectionFromProto(message: proto.NetworkSelection): NetworkSele
       "INVALID_REQUEST",
       `network.cni_args is nested deeper than ${maxJsonDepth} levels`,
     );
+  }
+  if (message.cniArgs && holdsMoreThan(message.cniArgs, maxJsonValues)) {
+    throw new PodplugError("INVALID_REQUEST", `network.cni_args holds more than ${maxJsonValues} values`);
   }
   return {
     name: message.name || undefined,

@@ -15,3 +15,14 @@ export function isDeeperThan(value: JsonValue, levels: number): boolean {
       : [];
   return members.length > 0 && (levels === 0 || members.some((member) => isDeeperThan(member, levels - 1)));
 }
+
+/** Whether there are more than `count` values in it, at every level taken together. */
+export function holdsMoreThan(value: JsonValue, count: number): boolean {
+  let left = count;
+  const walk = (each: JsonValue): boolean => {
+    left -= 1;
+    if (left < 0) return false;
+    return Array.isArray(each) ? each.every(walk) : !isJsonObject(each) || Object.values(each).every(walk);
+  };
+  return !walk(value);
+}

@@ -49,6 +49,14 @@ describe("a request of a newer version, or an incomplete one", () => {
     expect(() => selectionFromProto(selection)).toThrow(invalid);
   });
 
+  test("with arguments of too many values is refused", () => {
+    const selection = (count: number) =>
+      create(proto.NetworkSelectionSchema, { cniArgs: { list: Array.from({ length: count }, () => 1) } });
+    // The object and the list count, too.
+    expect(selectionFromProto(selection(998)).cniArgs?.["list"]).toHaveLength(998);
+    expect(() => selectionFromProto(selection(999))).toThrow("more than 1000 values");
+  });
+
   test("with arguments nested beyond all use is refused", () => {
     const nested = (levels: number): string => `${'{"a":'.repeat(levels)}1${"}".repeat(levels)}`;
     const selection = (levels: number) =>

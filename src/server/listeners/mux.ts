@@ -54,6 +54,8 @@ export function createMux(options: {
         maxConcurrentStreams: limits.streamsPerConnection,
         maxHeaderListSize: limits.headerBytes,
       },
+      streamResetBurst: limits.streamResetBurst,
+      streamResetRate: limits.streamResetsPerSecond,
     },
     handle,
   );

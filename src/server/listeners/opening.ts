@@ -23,6 +23,7 @@ export const openPlain: Opening = ({ limits, onProtocol }) =>
 export function openTls(keys: TlsKeys): Opening {
   return ({ limits, log, onProtocol }) => {
     const handshaking = new Map<string, Socket>();
+    const perAddress = new Map<string, number>();
     const server = createTlsServer({
       ...keys.options,
       ALPNProtocols: ["h2", "http/1.1"],
@@ -34,6 +35,19 @@ export function openTls(keys: TlsKeys): Opening {
     });
     keys.onChange((options) => server.setSecureContext(options));
     server.on("connection", (raw: Socket) => {
+      const { remoteAddress = "" } = raw;
+      const open = (perAddress.get(remoteAddress) ?? 0) + 1;
+      perAddress.set(remoteAddress, open);
+      raw.once("close", () => {
+        const left = (perAddress.get(remoteAddress) ?? 0) - 1;
+        if (left > 0) perAddress.set(remoteAddress, left);
+        else perAddress.delete(remoteAddress);
+      });
+      if (open > limits.connectionsPerAddress) {
+        log.debug({ remoteAddress, open }, "connection refused, its address has too many");
+        raw.destroy();
+        return;
+      }
       const peer = peerOf(raw);
       handshaking.set(peer, raw);
       raw.once("close", () => {

@@ -33,9 +33,11 @@ export interface FakeCriPodOptions {
   readonly uid?: string;
   readonly hostNetwork?: boolean;
   readonly runtimeHandler?: string;
+  /** Where the sandbox's namespace is; made up when absent. */
+  readonly netnsPath?: string;
 }
 
-/** A container runtime on a Unix socket of its own, with its sandboxes' namespaces in a fake kernel. */
+/** A container runtime on a Unix socket of its own, with its sandboxes' namespaces in a fake kernel, as a rule. */
 export interface FakeCriRuntime extends AsyncDisposable {
   readonly socketPath: string;
   /** A sandbox with its namespace, beside those that the pod has already. */
@@ -54,10 +56,15 @@ export interface FakeCriRuntime extends AsyncDisposable {
   answerGarbage(): void;
   /** Takes calls and says nothing, until cleared. */
   hang(hanging: boolean): void;
+  /** Answers each call so late. */
+  delay(ms: number): void;
   /** The socket is gone, with every connection. */
   goAway(): Promise<void>;
   comeBack(): Promise<void>;
 }
+
+/** Where its sandboxes' namespaces come and go. */
+export type SandboxNamespaces = Pick<FakeInterfaces, "addNetns" | "hasNetns" | "removePath">;
 
 export interface FakeCriPod {
   readonly uid: string;
@@ -78,7 +85,7 @@ const recordings = {
 };
 
 export async function startFakeCriRuntime(
-  interfaces: FakeInterfaces,
+  interfaces: SandboxNamespaces,
   flavour: CriFlavour = "containerd",
   runtimeName: string = recordings[flavour].name,
 ): Promise<FakeCriRuntime> {
@@ -92,6 +99,7 @@ export async function startFakeCriRuntime(
   let failure: grpc.status | undefined;
   let garbage = false;
   let hanging = false;
+  let delayMs = 0;
   let rewriteInfo = (info: string): string => info;
 
   function start(ref: PodRef, options: FakeCriPodOptions): Sandbox {
@@ -99,7 +107,7 @@ export async function startFakeCriRuntime(
     const sandboxId = made.toString(16).padStart(64, "0");
     const containerId = made.toString(16).padStart(64, "c");
     const uid = ref.uid ?? options.uid ?? `uid-${made}`;
-    const netnsPath = `/run/netns/cni-${made}`;
+    const netnsPath = options.netnsPath ?? `/run/netns/cni-${made}`;
     const hostNetwork = options.hostNetwork ?? false;
     if (!hostNetwork) interfaces.addNetns(netnsPath);
     const answer = clone(PodSandboxStatusResponseSchema, recording);
@@ -170,9 +178,11 @@ export async function startFakeCriRuntime(
         callback({ code: failure, details: "the test says so" });
         return;
       }
-      const found = answer(call.request);
-      if (found) callback(null, found);
-      else callback({ code: grpc.status.NOT_FOUND, details: "not found" });
+      setTimeout(() => {
+        const found = answer(call.request);
+        if (found) callback(null, found);
+        else callback({ code: grpc.status.NOT_FOUND, details: "not found" });
+      }, delayMs);
     };
     return [{ [method.name]: definition }, { [method.name]: implementation }];
   }
@@ -252,6 +262,9 @@ export async function startFakeCriRuntime(
     },
     hang(yes) {
       hanging = yes;
+    },
+    delay(ms) {
+      delayMs = ms;
     },
     async goAway() {
       server?.forceShutdown();

@@ -1,13 +1,13 @@
 import { execFile } from "node:child_process";
-import { readdir, readFile } from "node:fs/promises";
-import { isIP } from "node:net";
-import { basename, join } from "node:path";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import type { NodeClient } from "../../src/client/node-client.ts";
 import { findMarkedProcesses } from "../../src/cni/processes.ts";
 import { neverAborted } from "../../src/domain/signals.ts";
 import type { IpLink, TestNetns } from "../support/netns.ts";
 import type { TestNode } from "../support/node.ts";
+import { readLeases, readRecords } from "./traces.ts";
 
 const execute = promisify(execFile);
 
@@ -25,25 +25,13 @@ export interface Census {
   readonly defaultRoutes: Readonly<Record<string, readonly string[]>>;
   /** The attachments that ask for the default route, in each namespace. */
   readonly routeTakers: Readonly<Record<string, readonly string[]>>;
-  /** Files of the journal that aren't such a record. */
-  readonly otherFiles: readonly string[];
+  /** Records that say something else. */
+  readonly unfinished: readonly string[];
   readonly hostEnds: number;
   /** The attachments that have an end on the bridge. */
   readonly bridged: number;
   readonly firewallRules: readonly string[];
   readonly processes: readonly string[];
-}
-
-interface RecordFile {
-  readonly kind: string;
-  readonly containerId: string;
-  readonly ifName: string;
-  readonly networkName: string;
-  readonly result?: { readonly ips?: readonly { readonly address: string }[] };
-  readonly podplug: {
-    readonly state: string;
-    readonly selection: { readonly defaultRoute?: object };
-  };
 }
 
 export async function takeCensus({
@@ -59,34 +47,22 @@ export async function takeCensus({
 }): Promise<Census> {
   const looked = await Promise.all(namespaces.map((netns) => look(netns, api)));
   const nameOf = new Map(looked.map(({ name, sandboxId }) => [sandboxId, name]));
-  const files = await Promise.all(
-    (await node.journalFiles()).map((file) => readFile(join(node.stateDir, "results", file), "utf8")),
-  );
-  const read = files.map((text) => JSON.parse(text) as RecordFile);
-  const isWhole = ({ kind, podplug }: RecordFile): boolean =>
-    kind === "cniCacheV1" && podplug.state === "attached";
-  const whole = read.filter(isWhole);
-  const namespaceOf = ({ containerId }: RecordFile): string => nameOf.get(containerId) ?? containerId;
+  const { whole, others } = await readRecords(join(node.stateDir, "results"), nameOf);
   return {
     links: looked.flatMap(({ links }) => links).toSorted(),
     leases: (await readLeases(join(node.root, "leases"), nameOf)).toSorted(),
-    records: whole
-      .map((record) => {
-        const [ip] = record.result?.ips ?? [];
-        return [namespaceOf(record), record.ifName, ip?.address.split("/")[0] ?? ""].join(" ");
-      })
-      .toSorted(),
+    records: whole.map(({ line }) => line).toSorted(),
     listed: looked.flatMap(({ listed }) => listed).toSorted(),
     defaultRoutes: Object.fromEntries(looked.map(({ name, defaultRoutes }) => [name, defaultRoutes])),
     routeTakers: Object.fromEntries(
       looked.map(({ name }) => [
         name,
         whole
-          .filter((record) => namespaceOf(record) === name && record.podplug.selection.defaultRoute)
+          .filter(({ sandbox, takesDefaultRoute }) => sandbox === name && takesDefaultRoute)
           .map(({ ifName }) => ifName),
       ]),
     ),
-    otherFiles: read.filter((record) => !isWhole(record)).map((record) => JSON.stringify(record.podplug)),
+    unfinished: others,
     hostEnds: (await Promise.all(bridges.map((name) => readdir(`/sys/class/net/${name}/brif`)))).flat()
       .length,
     bridged: whole.filter(({ networkName }) => networkName !== "macvlan").length,
@@ -124,16 +100,4 @@ async function look(netns: TestNetns, api: NodeClient) {
       ),
     defaultRoutes: routes.map(({ dev }) => dev),
   };
-}
-
-async function readLeases(directory: string, nameOf: ReadonlyMap<string, string>): Promise<string[]> {
-  const files = await readdir(directory, { recursive: true }).catch(() => []);
-  return await Promise.all(
-    files
-      .filter((file) => isIP(basename(file)) !== 0)
-      .map(async (file) => {
-        const [id = "", ifName = ""] = (await readFile(join(directory, file), "utf8")).split(/\r?\n/);
-        return [nameOf.get(id) ?? id, ifName, basename(file)].join(" ");
-      }),
-  );
 }

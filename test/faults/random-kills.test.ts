@@ -74,7 +74,7 @@ async function expectAgreement(world: KillWorld, load: Load, where: string): Pro
   const census = await world.census();
   const { links, leases, records, listed } = census;
   expect({ leases, records, listed }, where).toEqual({ leases: links, records: links, listed: links });
-  expect(census.otherFiles, where).toEqual([]);
+  expect(census.unfinished, where).toEqual([]);
   expect(census.hostEnds, where).toBe(census.bridged);
   expect(census.processes, where).toEqual([]);
   expect(wrongRoutes(census), where).toEqual([]);

@@ -70,6 +70,15 @@ export async function startFakeApiServer() {
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+
+  /** Nobody listens any more, and every connection is cut. */
+  async function goAway(): Promise<void> {
+    const closed = once(server, "close");
+    server.close();
+    for (const socket of sockets) socket.destroy();
+    await closed;
+  }
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? "", "https://127.0.0.1");
@@ -200,7 +209,7 @@ export async function startFakeApiServer() {
   }
 
   return {
-    url: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `https://127.0.0.1:${port}`,
     authority: authority.cert,
     issueClient: (name: string) => authority.issue(name),
     tokens,
@@ -263,10 +272,14 @@ export async function startFakeApiServer() {
     get openConnections() {
       return sockets.size;
     },
+    goAway,
+    /** At the address it had. */
+    async comeBack(): Promise<void> {
+      server.listen(port, "127.0.0.1");
+      await once(server, "listening");
+    },
     async [Symbol.asyncDispose](): Promise<void> {
-      server.close();
-      for (const socket of sockets) socket.destroy();
-      await once(server, "close");
+      if (server.listening) await goAway();
     },
   };
 }

@@ -1,0 +1,66 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { neverAborted } from "../../src/domain/signals.ts";
+import { failure } from "../support/failure.ts";
+import { makePodNode, type NodePod, type PodNode } from "./pod-node.ts";
+
+/** The longest pause before a pod's work is tried again, and time to plug. */
+const caughtUpMs = 30_000 + 15_000;
+
+let world: PodNode;
+let web: NodePod;
+beforeEach(async () => {
+  world = await makePodNode();
+  web = await world.startPod("web", "blue@net1");
+  await web.holds(["net1 blue"]);
+});
+afterEach(() => world[Symbol.asyncDispose]());
+
+const attachRed = () =>
+  world.client.attach({ target: web.target, network: { name: "red", interface: "net2" } }, neverAborted);
+
+test("while the runtime is away pods keep what they have, and edits and ends are caught up", {
+  timeout: 60_000 + 2 * caughtUpMs,
+}, async () => {
+  const ended = await world.startPod("ended", "blue@net1");
+  await ended.holds(["net1 blue"]);
+  await world.runtime.goAway();
+  await expect(attachRed()).rejects.toEqual(failure("UNREACHABLE", world.runtime.socketPath));
+  web.networks("blue@net1,red@net2");
+  const born = await world.startPod("born", "red@net1");
+  await ended.end();
+  await web.has(["net1"]);
+  expect(await born.links()).toEqual([]);
+
+  await world.runtime.comeBack();
+  await web.holds(["net1 blue", "net2 red"], caughtUpMs);
+  await born.holds(["net1 red"], caughtUpMs);
+  await ended.isForgotten(caughtUpMs);
+});
+
+test("a runtime that says nothing is told after a deadline, what is known by its ID is detached meanwhile, and all is caught up", {
+  timeout: 60_000 + 2 * caughtUpMs,
+}, async () => {
+  const { interface: red } = await attachRed();
+  world.runtime.hang(true);
+  const asking = attachRed().catch((error: unknown) => error);
+  web.networks(undefined);
+  const which = { by: "id", attachmentId: red.attachmentId } as const;
+  expect(await world.client.detach({ which }, neverAborted)).toMatchObject({ detached: true });
+  await web.has(["net1"]);
+  expect(await asking).toEqual(failure("UNREACHABLE", world.runtime.socketPath));
+  world.runtime.hang(false);
+  await web.holds([], caughtUpMs);
+});
+
+test("with a runtime that answers slowly every pod gets its networks, side by side", {
+  timeout: 60_000 + caughtUpMs,
+}, async () => {
+  world.runtime.delay(1_000);
+  const began = performance.now();
+  const pods = await Promise.all(
+    Array.from({ length: 12 }, (_, index) => world.startPod(`slow-${index}`, "blue@net1,red@net2")),
+  );
+  for (const pod of pods) await pod.holds(["net1 blue", "net2 red"], caughtUpMs);
+  const tookMs = Math.round(performance.now() - began);
+  console.log(`12 pods on a runtime that takes a second for each answer: ${tookMs} ms`);
+});

@@ -3,6 +3,7 @@ import { pause } from "../domain/clock.ts";
 import { failureOf } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
 import type { InterfaceEvent, NodeApi } from "../domain/node-api.ts";
+import type { Pod, PodKey } from "../domain/pod.ts";
 import type { Telemetry } from "../domain/telemetry.ts";
 import type { EventRecorder, PodFeed, PodStatusWriter } from "../kube/contract.ts";
 import type { AnnotationReader } from "./annotations/contract.ts";
@@ -67,8 +68,16 @@ export async function runController(options: ControllerOptions, stopped: AbortSi
   }
 
   async function followPods(): Promise<void> {
+    const wishes = new Map<PodKey, string>();
     for await (const event of pods.watch(signal)) {
-      if (event.kind === "changed") reconciling.add(event.key);
+      if (event.kind !== "changed") continue;
+      const { key } = event;
+      const wish = wishOf(pods.get(key), annotations);
+      // A pod changes often, by our own status too: what waits for a plugin goes on waiting.
+      if (wishes.get(key) === wish) reconciling.nudge(key);
+      else reconciling.add(key);
+      if (wish === undefined) wishes.delete(key);
+      else wishes.set(key, wish);
     }
   }
 
@@ -110,14 +119,21 @@ export async function runController(options: ControllerOptions, stopped: AbortSi
     const isOwn = owners.has(event.interface.owner);
     const isDamaged = event.kind === "changed" && isDrifted(event.interface);
     // What a reconciler makes it publishes itself. What goes may have gone behind its back, or make room.
-    if (event.kind === "detached" || isDamaged) reconciling.add(key);
+    if (event.kind === "detached" || isDamaged) reconciling.nudge(key);
     else if (!isOwn) publishing.add(key);
   }
 
   async function resync(): Promise<void> {
     while (!signal.aborted) {
       await pause(clock, options.resyncMs * (0.75 + random() / 4), signal);
-      for (const key of known.keys()) reconciling.add(key);
+      for (const key of known.keys()) reconciling.nudge(key);
     }
   }
+}
+
+/** What a pod asks for, as far as a change of it matters at once; undefined when it is gone. */
+function wishOf(pod: Pod | undefined, annotations: readonly AnnotationReader[]): string | undefined {
+  if (!pod) return undefined;
+  const texts = annotations.map(({ annotation }) => pod.annotations[annotation] ?? "");
+  return JSON.stringify([pod.uid, pod.deletionTimestamp !== undefined, ...texts]);
 }

@@ -53,10 +53,12 @@ interface KeyState {
   /** When it was added, and wasn't done since. */
   since: Date;
   running: boolean;
-  /** Added while it ran: once more, as what it read may be old. */
-  dirty: boolean;
+  /** Added or nudged while it ran: once more, as what it read may be old. */
+  dirty: "added" | "nudged" | undefined;
   attempt: number;
   timer?: Disposable | undefined;
+  /** What refused wants to be left alone for as long as the timer runs. */
+  postponed?: boolean;
 }
 
 /**
@@ -85,12 +87,23 @@ export class KeyQueue {
     this.#pump();
   }
 
+  /** What the key stands for is wanted otherwise by now: at once, whatever it waits for. */
   add(key: string): void {
+    this.#begin(key, "added");
+  }
+
+  /** Something may have changed: at once, unless it waits because what refused wants to be left alone. */
+  nudge(key: string): void {
+    if (!this.#states.get(key)?.postponed) this.#begin(key, "nudged");
+  }
+
+  #begin(key: string, why: "added" | "nudged"): void {
     const state = this.#stateOf(key);
     state.timer?.[Symbol.dispose]();
     state.timer = undefined;
-    if (state.running) state.dirty = true;
-    else this.#waiting.add(key);
+    state.postponed = false;
+    if (!state.running) this.#waiting.add(key);
+    else if (state.dirty !== "added") state.dirty = why;
     this.#pump();
   }
 
@@ -117,7 +130,7 @@ export class KeyQueue {
     const state = this.#states.get(key) ?? {
       since: this.#options.clock.now(),
       running: false,
-      dirty: false,
+      dirty: undefined,
       attempt: 0,
     };
     this.#states.set(key, state);
@@ -157,8 +170,11 @@ export class KeyQueue {
     }
     state.running = false;
     if (this.#closing.signal.aborted) return;
-    if (state.dirty) {
-      state.dirty = false;
+    const { dirty } = state;
+    state.dirty = undefined;
+    state.postponed = typeof outcome === "object";
+    if (dirty === "added" || (dirty === "nudged" && !state.postponed)) {
+      state.postponed = false;
       if (outcome === "done") state.since = this.#options.clock.now();
       this.#waiting.add(key);
     } else if (outcome === "done") {

@@ -115,6 +115,42 @@ test("what wants to be left alone for a while is, beside its backoff, but no lon
   expect(delays).toEqual([5_500, 6_000, 62_000]);
 });
 
+test("a nudge doesn't cut short what wants to be left alone, but every other wait; what is added does", async () => {
+  const outcomes: Outcome[] = [{ soonAfterMs: 5_000 }, "soon", "done"];
+  let runs = 0;
+  const { queue, timers } = createQueue(async () => {
+    runs += 1;
+    return outcomes.shift() ?? "done";
+  });
+  queue.open();
+  queue.add("a");
+  await turn();
+  queue.nudge("a");
+  await turn();
+  expect(runs).toBe(1);
+  queue.add("a");
+  await turn();
+  expect(runs).toBe(2);
+  queue.nudge("a");
+  await turn();
+  expect(runs).toBe(3);
+  expect(timers.size).toBe(0);
+});
+
+test("a nudge while a key runs has it run once more, unless it is to be left alone then", async () => {
+  const gate = createGate();
+  const { queue, timers } = createQueue(gate.work);
+  queue.open();
+  queue.add("a");
+  queue.nudge("a");
+  await gate.release("a");
+  expect(gate.begun).toEqual(["a", "a"]);
+  queue.nudge("a");
+  await gate.release("a", { soonAfterMs: 5_000 });
+  expect(gate.begun).toEqual(["a", "a"]);
+  expect(timers.size).toBe(1);
+});
+
 test("of a pod's failures the one that wants the longest pause decides", () => {
   const later = { soonAfterMs: 5_000 };
   expect(worse("done", "slowly")).toBe("slowly");

@@ -85,7 +85,9 @@ export async function startAgent({
   await using cleanup = new AsyncDisposableStack();
   const { stateDir } = config;
   const agentId = await claimStateDir(stateDir, cleanup);
-  const observation = cleanup.use(await startObservation({ listen: config.ops.listen, log }));
+  const nodeName = nodeNameOf(config, env);
+  const { ops, otlp } = config;
+  const observation = cleanup.use(await startObservation({ listen: ops.listen, otlp, nodeName, log }));
   const { health, telemetry } = observation;
   const { steps, exec } = parts({
     steps: createFileSteps(),
@@ -96,7 +98,6 @@ export async function startAgent({
   const sandboxes = await createLocator(config, interfaces, log);
   cleanup.defer(() => sandboxes[Symbol.dispose]?.());
   health.require("runtime", runtimeAnswers(sandboxes));
-  const nodeName = nodeNameOf(config, env);
   const kubernetes = await connect({ config, env, nodeName, log, telemetry });
   if (kubernetes) cleanup.use(kubernetes);
   const cni = createCni({

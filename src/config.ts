@@ -134,7 +134,16 @@ const schema = z.strictObject({
     })
     .prefault({}),
   otlp: z
-    .strictObject({ endpoint: z.string().default("").describe("where traces are sent; empty for nowhere") })
+    .strictObject({
+      endpoint: z
+        .string()
+        .refine(
+          isCollector,
+          "must be an http or https URL without credentials, such as http://localhost:4318",
+        )
+        .default("")
+        .describe("where traces are sent by OTLP/HTTP, without /v1/traces; empty for nowhere"),
+    })
     .prefault({}),
   contiv: z
     .strictObject({ intentFile: path.default("").describe("contiv's intent; empty for none") })
@@ -194,6 +203,13 @@ export function parseConfig(text: string, file: string): Config {
   });
 }
 
+function isCollector(endpoint: string): boolean {
+  if (endpoint === "") return true;
+  if (!URL.canParse(endpoint)) return false;
+  const { protocol, username, password } = new URL(endpoint);
+  return ["http:", "https:"].includes(protocol) && username === "" && password === "";
+}
+
 function readYaml(text: string, file: string): unknown {
   try {
     const document = parseDocument(text, { prettyErrors: true, uniqueKeys: true });
@@ -219,7 +235,6 @@ export function refuseUnbuilt(config: Config): void {
   };
   expect(config.executor === "direct", `executor ${config.executor}`, "set it to direct");
   expect(config.hostRoot === "", "hostRoot", "leave it empty");
-  expect(config.otlp.endpoint === "", "otlp.endpoint", "leave it empty");
   expect(config.contiv.intentFile === "", "contiv.intentFile", "leave it empty");
   faults.push(...apiFaults(config.api));
   if (faults.length > 0) {

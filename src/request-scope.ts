@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
+import type { Span } from "./tracer.ts";
 
 /**
  * The request that is worked on, wherever its work has got to: known to the
@@ -6,6 +7,8 @@ import { AsyncLocalStorage } from "node:async_hooks";
  */
 export interface RequestScope {
   readonly requestId?: string | undefined;
+  /** The innermost that has begun. */
+  readonly span?: Span | undefined;
 }
 
 const storage = new AsyncLocalStorage<RequestScope>();

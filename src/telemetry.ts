@@ -1,13 +1,30 @@
-import type { Telemetry } from "./domain/telemetry.ts";
+import type { Telemetry, Work } from "./domain/telemetry.ts";
 import type { Metrics } from "./metrics.ts";
-import { currentScope, inScope } from "./request-scope.ts";
+import { currentScope, inScope, type RequestScope } from "./request-scope.ts";
+import type { Tracer } from "./tracer.ts";
 
-/** Tells what the rooms tell to the metrics, and keeps each request's ID with its work. */
-export function createTelemetry({ metrics }: { readonly metrics: Metrics }): Telemetry {
+/** Tells what the rooms tell to metrics and traces, and keeps each request's ID and span with its work. */
+export function createTelemetry({
+  metrics,
+  tracer,
+}: {
+  readonly metrics: Metrics;
+  readonly tracer?: Tracer | undefined;
+}): Telemetry {
+  /** The scope of a piece of work; its outer one's where it adds nothing. */
+  function scopeOf(work: Work): RequestScope | undefined {
+    const outer = currentScope();
+    const requestId = work.kind === "call" ? work.requestId : outer?.requestId;
+    const span = tracer?.start(work, outer?.span, requestId);
+    return span || work.kind === "call" ? { requestId, span } : outer;
+  }
+
   return {
     begin(work) {
       const startedAt = performance.now();
-      const scope = work.kind === "call" ? { requestId: work.requestId } : currentScope();
+      const scope = scopeOf(work);
+      // Work without a span of its own is within another's, which it must not end.
+      const span = scope === currentScope() ? undefined : scope?.span;
       let over = false;
       metrics.began(work);
       return {
@@ -16,6 +33,7 @@ export function createTelemetry({ metrics }: { readonly metrics: Metrics }): Tel
           if (over) return;
           over = true;
           metrics.ended(work, (performance.now() - startedAt) / 1000, failure);
+          span?.end(failure);
         },
       };
     },

@@ -32,11 +32,14 @@ async function startController(options: {
   const { config, env, server, log } = options;
   refuseUnbuilt(config);
   await using cleanup = new AsyncDisposableStack();
-  const observation = cleanup.use(await startObservation({ listen: config.ops.controllerListen, log }));
+  const nodeName = nodeNameOf(config, env);
+  const { ops, otlp } = config;
+  const observation = cleanup.use(
+    await startObservation({ listen: ops.controllerListen, otlp, nodeName, log }),
+  );
   const { health, telemetry } = observation;
   const keyFile = controllerKeyFile(config.stateDir);
   const client = cleanup.use(createNodeClient({ server, controllerKeyFile: keyFile }));
-  const nodeName = nodeNameOf(config, env);
   const kubernetes = cleanup.use(await connectKubernetes({ config, env, nodeName, log, telemetry }));
   const stopped = new AbortController();
   const known = podsAreKnown(kubernetes.pods, stopped.signal);

@@ -98,6 +98,11 @@ describe("what starts fast stays small", () => {
   });
 });
 
+test("an agent without an OTLP endpoint loads nothing that traces need", () => {
+  const chain = chainTo("src/agent.ts", imports, (to) => /^src\/(traces|otlp-.*)\.ts$/.test(to));
+  expect(chain?.join(" → ")).toBeUndefined();
+});
+
 describe("the environment", () => {
   test("is read by the composition root alone, so that a room's inputs are all in its options", () => {
     const readers = Array.from(sources).filter(

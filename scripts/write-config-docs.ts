@@ -15,9 +15,8 @@ All faults are reported together, each with the path of its key, as
 [INVALID_CONFIGURATION](errors.md#invalid_configuration) with exit code 2.
 
 The schema holds what later versions will bring, so that files stay valid. A
-value that this version can't serve (another executor than \`direct\`, …) is
-refused at start, with what to set instead. Without effect in this version is
-\`multusSocketPath\`. On a node of a cluster such a file is enough, and none but
+value that this version can't serve (the executor \`kactus\`, …) is refused at
+start, with what to set instead. On a node of a cluster such a file is enough, and none but
 \`{}\` where the agent runs as a pod with a service account:
 
 \`\`\`yaml
@@ -50,6 +49,16 @@ Pods that they run are refused as
 listed in \`pluggableHandlers\`, for setups that bring the interface to the pod by
 other means. A handler has the name that the node's runtime configuration gives
 it, or its shim's: \`kata-qemu\`, \`io.containerd.runsc.v1\`.
+
+**Executors.** \`direct\` runs the plugins itself. With \`multus\`, Multus's thick
+plugin runs them, by its Unix socket; no attachment is made while its daemon is
+away. It changes the configuration by its own, which podplug can't know of. What
+its API has no place for (bandwidth, port mappings, an InfiniBand GUID, a device)
+is refused as [UNSUPPORTED](errors.md#unsupported), and so are targets that
+aren't pods. Once a pod's namespace is gone, or the daemon has been away for half
+a minute, podplug unplugs from its own record; for that, and for CHECK, the
+plugins must be in \`cni.binDirs\` too. What was plugged under one executor is
+unplugged by that one, whichever is configured by then.
 
 **Two processes.** \`podplug server\` and \`podplug controller --server ADDRESS\` read
 the same file. The server runs everything but the controller, whatever

@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import packageJson from "../package.json" with { type: "json" };
 import { keepControllerKey } from "./agent/controller-key.ts";
 import { createDevices } from "./agent/devices.ts";
+import { createExecutor } from "./agent/executor.ts";
 import { podsAreKnown, runtimeAnswers } from "./agent/health.ts";
 import type { ConnectOptions, Kubernetes } from "./agent/kubernetes.ts";
 import { listenAddresses, needsReviews } from "./agent/listen.ts";
@@ -33,7 +34,6 @@ import type { Logger } from "./domain/log.ts";
 import { podKeyOf } from "./domain/pod.ts";
 import { neverAborted } from "./domain/signals.ts";
 import type { PodRef } from "./domain/target.ts";
-import { createDirectExecutor } from "./executor/direct.ts";
 import { observeExecutor } from "./executor/observed.ts";
 import { createInterfaceEvents } from "./interfaces/interface-events.ts";
 import { createNetlinkInterfaceReader } from "./interfaces/netlink.ts";
@@ -113,7 +113,7 @@ export async function startAgent({
     journal: await createFileJournal({ stateDir, steps, log }),
     sandboxes,
     networks: createCatalog(config, kubernetes?.definitions, log),
-    executor: observeExecutor(createDirectExecutor({ cni }), telemetry),
+    executor: observeExecutor(createExecutor(config, cni, log), telemetry),
     interfaces,
     devices: cleanup.use(createDevices(config)),
     interfaceEvents: cleanup.use(await createInterfaceEvents({ clock: systemClock })),

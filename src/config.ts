@@ -233,7 +233,7 @@ export function refuseUnbuilt(config: Config): void {
   const expect = (built: boolean, key: string, instead: string): void => {
     if (!built) faults.push(`${key}: not in this version; ${instead}`);
   };
-  expect(config.executor === "direct", `executor ${config.executor}`, "set it to direct");
+  expect(config.executor !== "kactus", `executor ${config.executor}`, "set it to direct or multus");
   expect(config.hostRoot === "", "hostRoot", "leave it empty");
   expect(config.contiv.intentFile === "", "contiv.intentFile", "leave it empty");
   faults.push(...apiFaults(config.api));

@@ -46,7 +46,8 @@ export function createAdopt(core: EngineCore) {
       owner: wish.owner,
       key: wish.key,
       caller: caller.name,
-      executor: core.executor.name,
+      // The record has the whole configuration, as the meta plugin ran it.
+      executor: "direct",
       chain: {
         networkName: entry.networkName,
         config: entry.config,

@@ -175,6 +175,7 @@ export function cniOf(record: AttachmentRecord): CniAttachment {
     containerId: record.sandbox.id,
     ifName: record.ifName,
     netnsPath: record.sandbox.netnsPath,
+    executor: record.executor,
     networkName: chain.networkName,
     config: chain.config,
     cniArgs: chain.cniArgs,

@@ -28,6 +28,7 @@ export function countStates(records: readonly AttachmentRecord[]): ReadonlyMap<A
     ["attached", 0],
     ["detaching", 0],
     ["failed", 0],
+    ["waiting", 0],
   ]);
   for (const { state } of records) counts.set(state, (counts.get(state) ?? 0) + 1);
   return counts;

@@ -14,6 +14,8 @@ export interface PreparedNetwork {
 
 /** One attachment's parameters, the same for ADD, CHECK and DEL (CNI spec 1.1.0, section 2). */
 export interface CniAttachment extends PreparedNetwork {
+  /** The name of the executor that ran, or is to run, the ADD. */
+  readonly executor: string;
   readonly containerId: string;
   readonly ifName: string;
   /** Absent for a DEL whose namespace is gone. */

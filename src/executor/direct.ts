@@ -1,12 +1,11 @@
 import type { Cni, NetworkAttachment } from "../cni/cni.ts";
-import { type NetworkList, printNetworkList, readNetworkList, withPlugins } from "../cni/network-list.ts";
-import { type PluginConfig, withCniArgs } from "../cni/plugin-config.ts";
+import { type NetworkList, printNetworkList, readNetworkList } from "../cni/network-list.ts";
 import { requireDeclared } from "../cni/request.ts";
 import { cniVersions, oldestVersion } from "../cni/versions.ts";
 import { PodplugError } from "../domain/errors.ts";
-import type { NetworkSelection } from "../domain/selection.ts";
 import { capabilityArgsOf } from "./capability-args.ts";
 import type { CniAttachment, Executor } from "./contract.ts";
+import { withSelected } from "./selected-network.ts";
 
 export interface DirectExecutorOptions {
   readonly cni: Cni;
@@ -46,21 +45,6 @@ export function createDirectExecutor({ cni }: DirectExecutorOptions): Executor {
       await cni.gc(readNetworkList(config, { source: "recorded network" }), valid, signal);
     },
   };
-}
-
-/** The network with what the selection writes into its plugins' configurations. */
-function withSelected(network: NetworkList, { cniArgs, deviceId }: NetworkSelection): NetworkList {
-  const selected = (plugin: PluginConfig): PluginConfig => {
-    const onDevice = deviceId === undefined ? plugin : withDevice(plugin, deviceId);
-    return cniArgs === undefined ? onDevice : withCniArgs(onDevice, cniArgs);
-  };
-  const [first, ...rest] = network.plugins;
-  return withPlugins(network, [selected(first), ...rest.map(selected)]);
-}
-
-/** Under the two keys that Multus gives it: device plugins' networks read one or the other. */
-function withDevice(plugin: PluginConfig, deviceId: string): PluginConfig {
-  return { ...plugin, raw: { ...plugin.raw, deviceID: deviceId, pciBusID: deviceId } };
 }
 
 function recorded({ config, networkName, ...attachment }: CniAttachment): NetworkAttachment {

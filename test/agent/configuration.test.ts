@@ -81,14 +81,14 @@ const staticAuth = {
 
 test("what this version can't do is told at once, with what to do instead", async () => {
   const config = {
-    executor: "multus",
+    executor: "kactus",
     api: { socket: "", tls: { certFile: "/a.pem" }, auth: staticAuth },
     contiv: { intentFile: "/intent.json" },
   };
   await using node = await makeNode({ config });
   await expectRefusal(node, [
     `podplug agent: ${node.configFile}:`,
-    "  executor multus: not in this version; set it to direct",
+    "  executor kactus: not in this version; set it to direct or multus",
     "  contiv.intentFile: not in this version; leave it empty",
     "  api: neither socket nor listen is given",
     "  api.tls: api.listen names no port to use it on",

@@ -39,7 +39,7 @@ test("after a reboot every address is free again, and a path that leads to anoth
 
   await using agent = await startAgentProgram(node.configFile, await afterReboot(node.root));
   await expect.poll(() => node.leases(), { timeout: 15_000 }).toEqual([]);
-  await expect.poll(() => node.journalFiles()).toEqual([]);
+  await expect.poll(() => node.journalFiles(), { timeout: 15_000 }).toEqual([]);
   const links = await recycled.ipJson<readonly IpLink[]>("link");
   expect(links.map(({ ifname }) => ifname).toSorted()).toEqual(["lo", "net1"]);
   expect(agent.log().filter(({ level }) => level === "error")).toEqual([]);

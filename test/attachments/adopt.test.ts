@@ -23,7 +23,7 @@ async function worldWithColdPlugged(change: Partial<CacheEntry> = {}) {
     cniArgs: [],
     capabilityArgs: {},
   } as const;
-  const result = await world.executor.add(entry, neverAborted);
+  const result = await world.executor.add({ ...entry, executor: "direct" }, neverAborted);
   world.executor.runs.length = 0;
   world.cached.put({ ...entry, result, ...change });
   return { world, sandbox, controller: world.as("controller", true) };

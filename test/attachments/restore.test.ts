@@ -153,7 +153,7 @@ test("a network that can't be attached is tried again, and leaves nothing meanwh
   await world.engine.sweep();
   expect(world.executor.runs).toHaveLength(length);
   world.clock.fireAll();
-  await expect.poll(told).toEqual(attachedAgain);
+  await expect.poll(told, { timeout: 10_000 }).toEqual(attachedAgain);
 });
 
 test("a container that is started again under its ID is plugged into anew, and the earlier address is given back", async () => {

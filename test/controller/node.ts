@@ -178,7 +178,7 @@ export async function createNode({ concurrency = 32 } = {}) {
         cniArgs: [],
         capabilityArgs: {},
       };
-      const result = await world.executor.add(entry, world.never);
+      const result = await world.executor.add({ ...entry, executor: "direct" }, world.never);
       world.cached.put({ ...entry, result });
       const [address = ""] =
         world.interfaces.links(netnsPath).find((link) => link.name === ifName)?.ips ?? [];

@@ -45,6 +45,7 @@ async function prepare(
 
 const attachment = (prepared: PreparedNetwork): CniAttachment => ({
   ...prepared,
+  executor: "direct",
   containerId: "sandbox-1",
   ifName: "net1",
   netnsPath: "/run/netns/a",

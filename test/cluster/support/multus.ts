@@ -8,12 +8,19 @@ import { podManifest, readyPod } from "./pods.ts";
 /** Where a program in a pod finds its service account, and Multus's daemon looks for it. */
 const accountFolder = "/var/run/secrets/kubernetes.io/serviceaccount";
 
+export interface Multus extends AsyncDisposable {
+  readonly socketPath: string;
+  /** Ends the daemon and starts it anew. */
+  stopDaemon(): Promise<void>;
+  startDaemon(): Promise<void>;
+}
+
 /**
  * Multus's thick plugin as the node's CNI: pods that are created from now on
  * get the networks of their annotation from it, around the cluster's own.
  * Disposing of it makes the cluster's network the node's CNI again.
  */
-export async function startMultus(cluster: Cluster): Promise<AsyncDisposable> {
+export async function startMultus(cluster: Cluster): Promise<Multus> {
   await using cleanup = new AsyncDisposableStack();
   const folder = await cluster.makeFolder();
   const shim = join(cluster.cni.binDir, "multus-shim");
@@ -22,6 +29,8 @@ export async function startMultus(cluster: Cluster): Promise<AsyncDisposable> {
   await giveAccount(cluster);
   cleanup.defer(() => rm(accountFolder, { recursive: true }));
 
+  // The daemon empties this one when it starts.
+  const sockets = join(folder, "sockets");
   const config = join(folder, "daemon-config.json");
   await writeFile(
     config,
@@ -33,28 +42,42 @@ export async function startMultus(cluster: Cluster): Promise<AsyncDisposable> {
       cniConfigDir: cluster.cni.confDir,
       multusAutoconfigDir: cluster.cni.confDir,
       multusConfigFile: "auto",
-      socketDir: folder,
-      daemonSocketDir: folder,
+      socketDir: sockets,
+      daemonSocketDir: sockets,
     }),
   );
   const log = await open(join(cluster.logFolder, "multus-daemon.log"), "w");
   cleanup.defer(() => log.close());
-  const daemon = spawn("multus-daemon", ["-config", config], {
-    stdio: ["ignore", log.fd, log.fd],
-    env: {
-      PATH: process.env["PATH"],
-      MULTUS_NODE_NAME: cluster.nodeName,
-      KUBERNETES_SERVICE_HOST: "10.96.0.1",
-      KUBERNETES_SERVICE_PORT: "443",
-    },
-  });
-  cleanup.defer(() => end(daemon));
+  const socketPath = join(sockets, "multus.sock");
+  let daemon: ChildProcess | undefined;
+
+  async function startDaemon(): Promise<void> {
+    daemon = spawn("multus-daemon", ["-config", config], {
+      stdio: ["ignore", log.fd, log.fd],
+      env: {
+        PATH: process.env["PATH"],
+        MULTUS_NODE_NAME: cluster.nodeName,
+        KUBERNETES_SERVICE_HOST: "10.96.0.1",
+        KUBERNETES_SERVICE_PORT: "443",
+      },
+    });
+    await eventually("multus-daemon is healthy", () =>
+      run("curl", ["-fsS", "--unix-socket", socketPath, "http://localhost/healthz"]),
+    );
+  }
+  async function stopDaemon(): Promise<void> {
+    if (daemon) await end(daemon);
+    daemon = undefined;
+  }
+  cleanup.defer(stopDaemon);
+  await startDaemon();
   // It writes this itself, ahead of the cluster's own in the order of names.
   const autoconfig = join(cluster.cni.confDir, "00-multus.conf");
   cleanup.defer(() => rm(autoconfig, { force: true }));
   await eventually("Multus's configuration", () => stat(autoconfig));
   await runtimeTurnsTo(cluster);
-  return cleanup.move();
+  const held = cleanup.move();
+  return { socketPath, startDaemon, stopDaemon, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }
 
 /** The runtime tells nobody which configuration it has read: a pod does, by the network-status that it is given. */

@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/toolchain/node_modules/.bin:$(CURDIR)/node_modules/.bin
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-faults test-cluster cluster-up cluster-down check bench build gen docs fmt clean
+.PHONY: help setup demo test test-faults test-cluster cluster-up cluster-down check bench fuzz build gen docs fmt clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,11 @@ cluster-up: ## bring that Kubernetes up and keep it: tests run in it until clust
 
 cluster-down: ## end it
 	@test/cluster/cluster.sh down
+
+# RUNS inputs for each door in this process, a hundredth of them through the real door
+fuzz: ## put a million made-up inputs through every door (RUNS=…: another number), for an hour or so
+	@scripts/setup.sh test
+	@PODPLUG_FUZZ_RUNS=$(or $(RUNS),1000000) test/sandbox.sh vitest run --configLoader native test/fuzz
 
 check: ## types, lint, format, generated code, imports, docs, unused code, shell
 	@scripts/setup.sh check

@@ -212,7 +212,7 @@ function isCollector(endpoint: string): boolean {
 
 function readYaml(text: string, file: string): unknown {
   try {
-    const document = parseDocument(text, { prettyErrors: true, uniqueKeys: true });
+    const document = parseDocument(text, { prettyErrors: true, uniqueKeys: true, stringKeys: true });
     const [syntaxError] = document.errors;
     if (syntaxError) throw syntaxError;
     // Throws too: for an alias of nothing, and for aliases that multiply.

@@ -9,6 +9,8 @@ test.each([
   ["an alias of nothing", "nodeName: *missing"],
   ["aliases that multiply", [...expansion, "c: [*b, *b, *b, *b, *b, *b, *b, *b, *b, *b, *b, *b]"].join("\n")],
   ["an unclosed list", "networks: ["],
+  // Which would become the key "[ a ]", with a warning on standard error.
+  ["a list in a key's place", "[a]: b"],
 ])("a configuration with %s is refused as what it is", (_what, text) => {
   expect(() => parseConfig(text, "podplug.yaml")).toThrow(
     expect.objectContaining({

@@ -1,4 +1,4 @@
-import type { ConnectError, Interceptor, StreamResponse } from "@connectrpc/connect";
+import { Code, ConnectError, type Interceptor, type StreamResponse } from "@connectrpc/connect";
 import { failureOf, PodplugError } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
 import { connectErrorOf, podplugErrorOf } from "../wire/errors.ts";
@@ -13,9 +13,20 @@ export function abortReasonOf(signal: AbortSignal): PodplugError {
 /** What a call threw as its caller gets it. Our own faults are logged here, where they stop travelling. */
 export function answerFor(thrown: unknown, signal: AbortSignal, log: Logger, method: string): ConnectError {
   const aborted = signal.aborted && !(thrown instanceof PodplugError);
-  const error = aborted ? abortReasonOf(signal) : podplugErrorOf(thrown);
+  const error = aborted ? abortReasonOf(signal) : (unreadable(thrown) ?? podplugErrorOf(thrown));
   if (error.kind === "internal") log.error({ method, ...failureOf(error), err: error }, "call failed");
   return connectErrorOf(error);
+}
+
+/**
+ * The protocol library calls it internal when a stream's request is no
+ * message. Our own errors are none of its kind, so that is the caller's fault.
+ */
+function unreadable(thrown: unknown): PodplugError | undefined {
+  if (!(thrown instanceof ConnectError) || thrown.code !== Code.Internal) return undefined;
+  return new PodplugError("INVALID_REQUEST", `the request can't be read: ${thrown.rawMessage}`, {
+    cause: thrown,
+  });
 }
 
 /** The one place where a service's errors become the wire's. */

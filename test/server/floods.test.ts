@@ -16,6 +16,7 @@ import { createTokenCredential } from "../../src/server/auth/bearer-token.ts";
 import { podplugErrorOf } from "../../src/wire/errors.ts";
 import { createFakeReviewer } from "../fakes/fake-reviewer.ts";
 import { failure } from "../support/failure.ts";
+import { createMemoryGauge } from "../support/memory.ts";
 import { eventually } from "./eventually.ts";
 import { frame, frameType, openHttp2, requestHeaders } from "./http2-client.ts";
 import { methodPath, openRaw, type Started, startTestServer } from "./started-server.ts";
@@ -45,16 +46,6 @@ async function askFrom(localAddress: string, { port }: TlsStarted): Promise<stri
 async function stillServes({ url }: Started): Promise<void> {
   const client = createClient(NodeService, createGrpcTransport({ baseUrl: url }));
   expect((await client.getNodeInfo({})).nodeName).toBe("fake-node");
-}
-
-/** What the process holds beside what it held before, in MiB, once it was cleaned up. */
-function createMemoryGauge(): () => number {
-  const held = (): number => {
-    const { heapUsed, external, arrayBuffers } = process.memoryUsage();
-    return (heapUsed + external + arrayBuffers) / 2 ** 20;
-  };
-  const before = held();
-  return () => held() - before;
 }
 
 /** Writes as long as the connection takes it, and says how much that was. */

@@ -184,6 +184,17 @@ describe("the server stays up", () => {
     expect(faults).toEqual([]);
   }, 60_000);
 
+  test("after a watch whose request is no message, which is its caller's fault and not logged as the server's", async () => {
+    const { url, logged } = await startTestServer();
+    const watch = await fetch(url + methodPath("WatchInterfaces"), {
+      method: "POST",
+      headers: { "content-type": "application/connect+proto" },
+      body: Buffer.from([0, 0, 0, 0, 1, 0x05]),
+    });
+    expect(await watch.text()).toContain('"code":"invalid_argument"');
+    expect(logged).toEqual([]);
+  });
+
   test.each([1_000, 100_000])("after JSON nested %d levels deep", async (levels) => {
     const faults = watchForFaults();
     const started = await startTestServer();

@@ -6,7 +6,8 @@ import * as grpc from "@grpc/grpc-js";
 // The kubelet's device-plugin API (k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1),
 // with its few messages written by hand: it is spoken in this file alone.
 
-const folder = "/run/podplug-cluster/kubelet/device-plugins";
+/** Wherever the kubelet's own root directory is. */
+const folder = "/var/lib/kubelet/device-plugins";
 
 /** One length-delimited field of a message. */
 const field = (number: number, value: string | Buffer): Buffer => {

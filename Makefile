@@ -70,12 +70,13 @@ gen: ## write gen/ anew from proto/
 	@scripts/setup.sh
 	@buf generate
 
-docs: ## write the generated pages of docs/ anew
+docs: ## write the generated pages of docs/, and the dashboard, anew
 	@scripts/setup.sh
 	@node scripts/write-cli-docs.ts
 	@node scripts/write-error-docs.ts
 	@node scripts/write-config-docs.ts
 	@node scripts/write-metrics-docs.ts
+	@node scripts/write-dashboard.ts
 
 fmt: ## format every file and sort imports
 	@scripts/setup.sh

@@ -46,6 +46,7 @@ check "docs/cli.md" node scripts/write-cli-docs.ts --check
 check "docs/errors.md" node scripts/write-error-docs.ts --check
 check "docs/configuration.md" node scripts/write-config-docs.ts --check
 check "docs/metrics.md" node scripts/write-metrics-docs.ts --check
+check "deploy/grafana-dashboard.json" node scripts/write-dashboard.ts --check
 check "links" node scripts/check-links.ts
 check "shell scripts" shell
 

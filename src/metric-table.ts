@@ -14,6 +14,16 @@ export interface MetricFacts {
   readonly buckets?: readonly number[];
 }
 
+/** NodeService's. */
+export const apiMethods = [
+  "AttachNetwork",
+  "DetachNetwork",
+  "ListInterfaces",
+  "WatchInterfaces",
+  "CheckNetwork",
+  "GetNodeInfo",
+] as const;
+
 const method = "the RPC, such as AttachNetwork";
 const networkType = "type of the network's first plugin, such as bridge";
 const outcome = "`success` or `error`";

@@ -1,7 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { isReason, kinds, type Reason, reasons } from "./domain/errors.ts";
 import type { Happening, Source, Work, WorkFailure } from "./domain/telemetry.ts";
-import { type MetricFacts, metricTable } from "./metric-table.ts";
+import { apiMethods, type MetricFacts, metricTable } from "./metric-table.ts";
 
 export interface MetricsPage {
   readonly contentType: string;
@@ -41,6 +41,11 @@ export function createMetrics({ version }: { readonly version: string }): Metric
   const queueWorkDuration = histogram(registry, t.queueWorkDuration);
   const watchRestarts = counter(registry, t.watchRestarts);
   gauge(registry, t.buildInfo).set({ version, node_version: process.version }, 1);
+  // Prometheus sees no increase in a counter that begins at 1: what alerts ask for begins at 0.
+  for (const name of apiMethods) {
+    for (const reason of ["INTERNAL", "JOURNAL_FAILED"]) rpcFailures.inc({ method: name, reason }, 0);
+  }
+  watchRestarts.inc({ resource: "pods", cause: "failed" }, 0);
   const boundType = createBound(maxTypes);
   const ofProcess = processRegistry();
 

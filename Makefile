@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/toolchain/node_modules/.bin:$(CURDIR)/node_modules/.bin
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-faults test-cluster cluster-up cluster-down check bench fuzz build gen docs fmt clean
+.PHONY: help setup demo test test-faults test-cluster cluster-up cluster-down check bench bench-cluster fuzz build gen docs fmt clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -35,6 +35,11 @@ test-faults: ## the faults at full length: 1,000 kills at random instants, clock
 test-cluster: ## the tests on a real Kubernetes of one node, as root (T=test/cluster/…: some of them)
 	@scripts/setup.sh cluster
 	@test/cluster/cluster.sh run vitest run --config test/cluster/vitest.config.ts --configLoader native $(T)
+
+bench-cluster: ## the time from an annotation to link, address and status on a real Kubernetes, as root
+	@scripts/setup.sh cluster bench
+	@[ ! -w . ] || $(MAKE) --silent dist/podplug.cjs
+	@test/cluster/cluster.sh run node test/bench/cluster/bench.ts $(T)
 
 cluster-up: ## bring that Kubernetes up and keep it: tests run in it until cluster-down
 	@scripts/setup.sh cluster

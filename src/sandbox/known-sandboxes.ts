@@ -14,16 +14,27 @@ export interface KnownSandbox {
 
 /** For so long a pod without a UID is answered without looking whether a newer one has its name. */
 const nameTrustMs = 10_000;
+/**
+ * For so long nobody asks the runtime again whether it is ready: one change of a
+ * pod is several calls, and the runtime's answer is as old as this on its way
+ * when the node is busy. The namespace is looked at each time all the same.
+ */
+const readyTrustMs = 250;
 /** More than a node runs: what lies longest unused goes. */
 const mostKnown = 2_048;
 
 /** A memory of sandboxes by ID. It asks nobody: what it says was true when it was remembered. */
 export function createKnownSandboxes(clock: Clock) {
-  const entries = new Map<string, KnownSandbox & { readonly confirmedAtMs: number }>();
+  interface Entry extends KnownSandbox {
+    readonly confirmedAtMs: number;
+    readonly readyAtMs: number;
+  }
+  const entries = new Map<string, Entry>();
+  const nowMs = (): number => clock.now().getTime();
 
   function remember(entry: KnownSandbox): void {
     entries.delete(entry.id);
-    entries.set(entry.id, { ...entry, confirmedAtMs: clock.now().getTime() });
+    entries.set(entry.id, { ...entry, confirmedAtMs: nowMs(), readyAtMs: nowMs() });
     const [oldest] = entries.keys();
     if (entries.size > mostKnown && oldest !== undefined) entries.delete(oldest);
   }
@@ -35,6 +46,16 @@ export function createKnownSandboxes(clock: Clock) {
     confirm<T extends KnownSandbox>(entry: T): T {
       remember(entry);
       return entry;
+    },
+    /** The runtime just said that it is ready. */
+    sawReady(id: string): void {
+      const entry = entries.get(id);
+      if (entry) entries.set(id, { ...entry, readyAtMs: nowMs() });
+    },
+    wasJustReady(id: string): boolean {
+      const ageMs = nowMs() - (entries.get(id)?.readyAtMs ?? Number.NEGATIVE_INFINITY);
+      // A clock that was set back says nothing about age.
+      return ageMs >= 0 && ageMs < readyTrustMs;
     },
     forget: (id: string): void => void entries.delete(id),
     keepOnly(ids: ReadonlySet<string>): void {
@@ -50,7 +71,7 @@ export function createKnownSandboxes(clock: Clock) {
           pod?.namespace === namespace && pod.name === name && (uid === undefined || pod.uid === uid),
       );
       if (!entry || others.length > 0) return undefined;
-      const ageMs = clock.now().getTime() - entry.confirmedAtMs;
+      const ageMs = nowMs() - entry.confirmedAtMs;
       return uid !== undefined || ageMs < nameTrustMs ? entry : undefined;
     },
     ofNetns(netns: NetnsIdentity): KnownSandbox | undefined {

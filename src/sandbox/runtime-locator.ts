@@ -54,12 +54,16 @@ export function createRuntimeLocator(runtime: Runtime, options: RuntimeLocatorOp
   }
 
   async function isCurrent(entry: KnownSandbox, signal: AbortSignal): Promise<boolean> {
-    const [ready, unchanged] = await Promise.all([
-      runtime.isReady(entry.id, signal),
-      isUnchanged(entry, signal),
-    ]);
+    const [ready, unchanged] = await Promise.all([isReady(entry.id, signal), isUnchanged(entry, signal)]);
     if (!ready || !unchanged) known.forget(entry.id);
     return ready && unchanged;
+  }
+
+  async function isReady(id: string, signal: AbortSignal): Promise<boolean> {
+    if (known.wasJustReady(id)) return true;
+    const ready = await runtime.isReady(id, signal);
+    if (ready) known.sawReady(id);
+    return ready;
   }
 
   async function learn(id: string, signal: AbortSignal): Promise<KnownSandbox> {

@@ -218,7 +218,7 @@ describe("where the namespace is", () => {
 
 describe("what was learnt of a sandbox", () => {
   test("is used again without listing, by whichever name", async () => {
-    const { runtime, locator } = await makeWorld();
+    const { runtime, locator, pass } = await makeWorld();
     const { netnsPath, sandboxId, uid } = runtime.addPod(web);
     const sandbox = await locator.locate(podTarget(web), signal);
     expect(runtime.takeCalls()).toEqual({ ListPodSandbox: 1, PodSandboxStatus: 1 });
@@ -228,9 +228,25 @@ describe("what was learnt of a sandbox", () => {
       { kind: "netns", netns: netnsPath },
       { kind: "container", containerId: sandboxId },
     ] as const) {
+      pass(1_000);
       expect(await locator.locate(target, signal)).toEqual(sandbox);
       expect(runtime.takeCalls()).toEqual({ PodSandboxStatus: 1 });
     }
+  });
+
+  test("is used again at once without a question, but not in another namespace", async () => {
+    const { runtime, interfaces, locator, pass } = await makeWorld();
+    const { netnsPath, uid } = runtime.addPod(web);
+    const sandbox = await locator.locate(podTarget(web), signal);
+    pass(1_000);
+    for (const calls of [{ PodSandboxStatus: 1 }, {}, {}]) {
+      runtime.takeCalls();
+      expect(await locator.locate(podTarget({ ...web, uid }), signal)).toEqual(sandbox);
+      expect(runtime.takeCalls()).toEqual(calls);
+      pass(100);
+    }
+    interfaces.removePath(netnsPath);
+    await expect(locator.locate(podTarget(web), signal)).rejects.toEqual(failure("SANDBOX_NOT_READY"));
   });
 
   test("by UID stays good for as long as the sandbox is ready", async () => {
@@ -288,10 +304,11 @@ async function canList(locator: CriLocator): Promise<boolean> {
 
 describe("a runtime", () => {
   test("that is away is UNREACHABLE at once, also for a namespace's path, and found again by itself", async () => {
-    const { runtime, locator } = await makeWorld();
+    const { runtime, locator, pass } = await makeWorld();
     const { netnsPath } = runtime.addPod(web);
     const sandbox = await locator.locate(podTarget(web), signal);
     await runtime.goAway();
+    pass(1_000);
     for (const target of [podTarget(web), podTarget(db), { kind: "netns", netns: netnsPath } as const]) {
       await expect(locator.locate(target, signal)).rejects.toEqual(
         failure("UNREACHABLE", runtime.socketPath),

@@ -123,10 +123,12 @@ describe("a plain container", () => {
 });
 
 test("what was learnt of a pod is used again with one question", async () => {
-  const { docker, locator } = await makeWorld();
+  let nowMs = 0;
+  const { docker, locator } = await makeWorld({ clock: { ...systemClock, now: () => new Date(nowMs) } });
   docker.addPod(web);
   const sandbox = await locator.locate({ kind: "pod", pod: web }, signal);
   docker.takeCalls();
+  nowMs += 1_000;
   expect(await locator.locate({ kind: "pod", pod: web }, signal)).toEqual(sandbox);
   expect(docker.takeCalls()).toEqual({ "/containers/ID/json": 1 });
 });

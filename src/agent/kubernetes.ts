@@ -17,6 +17,7 @@ import {
 } from "../kube/contract.ts";
 import { createDefinitionReader } from "../kube/definition-reader.ts";
 import { createEventRecorder } from "../kube/event-recorder.ts";
+import { createOwnWrites } from "../kube/own-writes.ts";
 import { startPodFeed } from "../kube/pod-feed.ts";
 import { createReviewer } from "../kube/reviewer.ts";
 import { createPodStatusWriter } from "../kube/status-writer.ts";
@@ -65,7 +66,8 @@ export async function connectKubernetes({
   const reviews = createApiClient({ access: reviewAccess, clock: systemClock, callMs: reviewMs });
   const shared = { client, nodeName, clock: systemClock, log, telemetry };
   const kept = [networkStatusAnnotation, ...annotations.map(({ annotation }) => annotation)];
-  const pods = startPodFeed({ ...shared, annotations: kept });
+  const ownWrites = createOwnWrites();
+  const pods = startPodFeed({ ...shared, annotations: kept, ownWrites });
   const events = createEventRecorder(shared);
 
   return {
@@ -77,7 +79,7 @@ export async function connectKubernetes({
         {
           api,
           pods,
-          status: createPodStatusWriter({ client }),
+          status: createPodStatusWriter({ client, ownWrites }),
           events,
           annotations,
           defaultNetworkName: await defaultNetworkName(config, log),

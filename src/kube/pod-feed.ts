@@ -6,6 +6,7 @@ import type { ApiClient } from "./api-client.ts";
 import type { PodFeed } from "./contract.ts";
 import { listAndWatch } from "./list-watch.ts";
 import { podFrom } from "./metadata.ts";
+import type { OwnWrites } from "./own-writes.ts";
 import { createPodStore } from "./pod-store.ts";
 
 export interface PodFeedOptions {
@@ -13,6 +14,8 @@ export interface PodFeedOptions {
   readonly nodeName: string;
   /** The annotations that pods are kept with; others, which may be large, are dropped. */
   readonly annotations: Iterable<string>;
+  /** Changes that aren't told. */
+  readonly ownWrites: OwnWrites;
   readonly clock: Clock;
   readonly log: Logger;
   readonly random?: () => number;
@@ -24,13 +27,14 @@ export function startPodFeed({
   client,
   nodeName,
   annotations,
+  ownWrites,
   clock,
   log,
   random = Math.random,
   telemetry = silentTelemetry,
 }: PodFeedOptions): PodFeed & AsyncDisposable {
   const kept = new Set(annotations);
-  const store = createPodStore();
+  const store = createPodStore((before, pod) => !ownWrites.isEcho(before, pod));
   const stopped = new AbortController();
   const following = listAndWatch(
     {
@@ -41,7 +45,11 @@ export function startPodFeed({
       what: "this node's pods",
       onList: (objects) => store.replaceAll(objects.map((object) => podFrom(object, kept))),
       onObject: (object) => store.put(podFrom(object, kept)),
-      onGone: (object) => store.remove(podKeyOf(podFrom(object, kept))),
+      onGone: (object) => {
+        const pod = podFrom(object, kept);
+        ownWrites.forget(pod.uid);
+        store.remove(podKeyOf(pod));
+      },
       clock,
       log,
       random,

@@ -11,7 +11,8 @@ export interface PodStore extends PodFeed {
   close(): void;
 }
 
-export function createPodStore(): PodStore {
+/** `isNews` is asked of a pod's next version: one that is none isn't told. */
+export function createPodStore(isNews: (before: Pod, pod: Pod) => boolean = () => true): PodStore {
   const pods = new Map<PodKey, Pod>();
   const readers = new Set<Reader>();
   let synced = false;
@@ -25,7 +26,10 @@ export function createPodStore(): PodStore {
     const key = podKeyOf(pod);
     const before = pods.get(key);
     pods.set(key, pod);
-    if (before?.uid !== pod.uid || before.resourceVersion !== pod.resourceVersion) tell(key);
+    if (before?.uid === pod.uid) {
+      if (before.resourceVersion === pod.resourceVersion || !isNews(before, pod)) return;
+    }
+    tell(key);
   }
 
   function remove(key: PodKey): void {

@@ -9,13 +9,20 @@ import {
   type StatusWrite,
 } from "./contract.ts";
 import { podFrom } from "./metadata.ts";
+import type { OwnWrites } from "./own-writes.ts";
 
 const accept = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json";
 const annotationPath = `/metadata/annotations/${networkStatusAnnotation.replaceAll("/", "~1")}`;
 /** Kubelet writes a starting pod's status in quick succession. */
 const maxTries = 5;
 
-export function createPodStatusWriter({ client }: { readonly client: ApiClient }): PodStatusWriter {
+export function createPodStatusWriter({
+  client,
+  ownWrites,
+}: {
+  readonly client: ApiClient;
+  readonly ownWrites: OwnWrites;
+}): PodStatusWriter {
   async function read(request: StatusWrite, signal: AbortSignal): Promise<Pod | undefined> {
     const { namespace, name, uid } = request.pod;
     const doing = `reading pod ${namespace}/${name}`;
@@ -45,6 +52,7 @@ export function createPodStatusWriter({ client }: { readonly client: ApiClient }
   return {
     async write(request, signal): Promise<StatusAnswer> {
       let { resourceVersion } = request.pod;
+      ownWrites.note(request.pod.uid, request.text);
       for (let tries = 1; ; tries += 1) {
         const answer = await patch(request, resourceVersion, signal);
         if (answer.status === 404) return { kind: "gone" };

@@ -7,6 +7,7 @@ import { type ApiClient, createApiClient } from "../../src/kube/api-client.ts";
 import { networkStatusAnnotation, type PodFeed } from "../../src/kube/contract.ts";
 import { createDefinitionReader } from "../../src/kube/definition-reader.ts";
 import { createEventRecorder } from "../../src/kube/event-recorder.ts";
+import { createOwnWrites } from "../../src/kube/own-writes.ts";
 import { startPodFeed } from "../../src/kube/pod-feed.ts";
 import { createPodStatusWriter } from "../../src/kube/status-writer.ts";
 import { failure } from "../support/failure.ts";
@@ -17,6 +18,7 @@ const cluster = useCluster();
 const { signal } = new AbortController();
 const networks = "k8s.v1.cni.cncf.io/networks";
 const cleanup = new AsyncDisposableStack();
+const ownWrites = createOwnWrites();
 let client: ApiClient;
 let pods: PodFeed;
 let namespace: TestNamespace;
@@ -33,6 +35,7 @@ beforeAll(async () => {
       client,
       nodeName: cluster.nodeName,
       annotations: [networks, networkStatusAnnotation],
+      ownWrites,
       clock: systemClock,
       log: silentLogger,
     }),
@@ -82,7 +85,7 @@ test("a pod that finishes leaves the feed", async () => {
 });
 
 test("network-status is written, guarded, and nothing else of the pod changes", async () => {
-  const statusWriter = createPodStatusWriter({ client });
+  const statusWriter = createPodStatusWriter({ client, ownWrites });
   const pod = await startPod("written");
   const write = (before: string | undefined, text: string) =>
     statusWriter.write({ pod, before, text }, signal);

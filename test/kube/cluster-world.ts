@@ -8,6 +8,7 @@ import { createKubeAccess } from "../../src/kube/access.ts";
 import { type ApiClientOptions, createApiClient } from "../../src/kube/api-client.ts";
 import { networkStatusAnnotation } from "../../src/kube/contract.ts";
 import { createDefinitionReader } from "../../src/kube/definition-reader.ts";
+import { createOwnWrites } from "../../src/kube/own-writes.ts";
 import { startPodFeed } from "../../src/kube/pod-feed.ts";
 import { createPodStatusWriter } from "../../src/kube/status-writer.ts";
 import { type ApiObject, startFakeApiServer } from "./fake-api-server.ts";
@@ -38,6 +39,7 @@ export async function createClusterWorld(clientOptions: Partial<ApiClientOptions
   const access = await createKubeAccess({ kind: "in-cluster", host: hostname, port, directory });
   cleanup.use(access);
   const client = createApiClient({ access, clock: systemClock, ...clientOptions });
+  const ownWrites = createOwnWrites();
   let pods = 0;
   const held = cleanup.move();
 
@@ -45,7 +47,7 @@ export async function createClusterWorld(clientOptions: Partial<ApiClientOptions
     server,
     client,
     directory,
-    statusWriter: createPodStatusWriter({ client }),
+    statusWriter: createPodStatusWriter({ client, ownWrites }),
     definitions: createDefinitionReader({ client }),
     /** Ends with the world. */
     startFeed(log: Logger = silentLogger, clock: Clock = hastyClock, telemetry?: Telemetry) {
@@ -54,6 +56,7 @@ export async function createClusterWorld(clientOptions: Partial<ApiClientOptions
           client,
           nodeName,
           annotations: ["k8s.v1.cni.cncf.io/networks", networkStatusAnnotation],
+          ownWrites,
           clock,
           log,
           telemetry,

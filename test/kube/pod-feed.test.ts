@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { PodFeed } from "../../src/kube/contract.ts";
+import { networkStatusAnnotation, type PodFeed } from "../../src/kube/contract.ts";
 import { eventually } from "../server/eventually.ts";
 import { createRecordingLog } from "../support/recording-log.ts";
 import { createRecordingTelemetry } from "../support/recording-telemetry.ts";
@@ -75,6 +75,37 @@ test("keeps what podplug reads of a pod, and no annotation besides", async () =>
     deletionTimestamp: new Date("2026-01-02T03:04:05Z"),
     resourceVersion: metadata.resourceVersion,
   });
+});
+
+test("what podplug writes itself is there but not told, and whatever else changes is", async () => {
+  await using world = await followed();
+  const left = new AbortController();
+  const told: string[] = [];
+  const reading = (async () => {
+    for await (const event of world.pods.watch(left.signal)) told.push(event.kind);
+  })();
+  const webNow = () => {
+    const pod = world.pods.get("demo/web");
+    if (!pod) throw new Error("there is no pod");
+    return pod;
+  };
+  await eventually(() => told.includes("synced"), "the feed is synced");
+  told.length = 0;
+  for (const [before, text] of [
+    [undefined, "[1]"],
+    ["[1]", "[2]"],
+  ] as const) {
+    await world.statusWriter.write({ pod: webNow(), before, text }, new AbortController().signal);
+    await eventually(() => webNow().annotations[networkStatusAnnotation] === text, `${text} is there`);
+  }
+  expect(told).toEqual([]);
+  // Kubelet's writes show in the version alone; somebody else's text may be an older one of podplug's.
+  world.setPod("demo/web", { annotations: { [networkStatusAnnotation]: "[2]" } });
+  await eventually(() => told.length === 1, "kubelet's write is told");
+  world.setPod("demo/web", { annotations: { [networkStatusAnnotation]: "[1]" } });
+  await eventually(() => told.length === 2, "somebody else's text is told");
+  left.abort();
+  await reading;
 });
 
 test("a watch that was cut off goes on from the last version, with what happened meanwhile", async () => {

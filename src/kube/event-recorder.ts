@@ -21,6 +21,8 @@ export interface EventRecorderOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly random?: () => number;
+  /** How long the first event of several waits: whoever plugs a pod waits for its status, and nobody for the event. */
+  readonly settleMs?: number;
 }
 
 /** Different events of one pod: so many at once, then one each half minute. */
@@ -51,12 +53,14 @@ export function createEventRecorder({
   clock,
   log,
   random = Math.random,
+  settleMs = 500,
 }: EventRecorderOptions): EventRecorder & AsyncDisposable {
   const known = new Map<string, Known>();
   const waiting: Known[] = [];
   const podBudgets = new Budgets(podShare, maxKnown);
   const nodeBudget = new Budgets(nodeShare, 1);
   const stopped = new AbortController();
+  const hurry = new AbortController();
   let stopping = false;
   let running: Promise<void> | undefined;
 
@@ -89,6 +93,7 @@ export function createEventRecorder({
   }
 
   async function drain(): Promise<void> {
+    if (settleMs > 0) await pause(clock, settleMs, hurry.signal);
     for (let one = waiting.shift(); one; one = waiting.shift()) await writeStubbornly(one);
     running = undefined;
   }
@@ -170,6 +175,7 @@ export function createEventRecorder({
     },
     async [Symbol.asyncDispose]() {
       stopping = true;
+      hurry.abort();
       for (const { timer } of known.values()) timer?.[Symbol.dispose]();
       using _deadline = clock.setTimer(flushMs, () => stopped.abort());
       await running;

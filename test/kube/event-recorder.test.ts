@@ -11,13 +11,13 @@ const added = { type: "Normal", reason: "AddedInterface", message: "added net1 (
 const collection = "/api/v1/namespaces/demo/events";
 const post = /^POST \/api\/v1\/namespaces\/demo\/events$/;
 
-async function createRecorderWorld() {
+async function createRecorderWorld({ settleMs = 0 } = {}) {
   const world = await createClusterWorld();
   onTestFinished(() => world[Symbol.asyncDispose]());
   const clock = createManualClock();
   const log = createRecordingLog();
   const { client, server } = world;
-  const recorder = createEventRecorder({ client, nodeName, clock, log, random: () => 0 });
+  const recorder = createEventRecorder({ client, nodeName, clock, log, random: () => 0, settleMs });
   return {
     server,
     clock,
@@ -42,6 +42,18 @@ test("an event tells which pod, what, when and by whom", async () => {
     lastTimestamp: "2026-01-01T00:00:00Z",
     source: { component: "podplug", host: nodeName },
   });
+});
+
+test("events leave what people wait for its way, and are written all the same when the agent stops", async () => {
+  const { recorder, clock, writes } = await createRecorderWorld({ settleMs: 500 });
+  recorder.record(pod, added);
+  clock.advance(499);
+  expect(writes()).toEqual([]);
+  clock.advance(1);
+  await eventually(() => writes().length === 1, "the event is written");
+  recorder.record({ ...pod, uid: "uid-2" }, added);
+  await recorder[Symbol.asyncDispose]();
+  expect(writes()).toHaveLength(2);
 });
 
 test("the same event again is counted on the first one, at most once a minute", async () => {

@@ -106,7 +106,9 @@ export async function runController(options: ControllerOptions, stopped: AbortSi
   }
 
   function heard(event: InterfaceEvent): void {
+    const isOwnDoing = known.isExpected(event);
     known.note(event);
+    if (isOwnDoing) return;
     if (event.kind === "present") return;
     if (event.kind === "synced") {
       reconciling.open();

@@ -7,12 +7,28 @@ import { type PodKey, podKeyOf } from "../domain/pod.ts";
  */
 export class KnownAttachments {
   #pods = new Map<PodKey, Set<string>>();
+  /** Those that a reconciler is detaching. */
+  readonly #leaving = new Set<string>();
   /** Of a stream that hasn't told all of it yet. */
   #snapshot: Map<PodKey, Set<string>> | undefined = new Map();
 
   /** A new stream: it tells all that there is, and then `synced`. */
   restart(): void {
     this.#snapshot = new Map();
+    this.#leaving.clear();
+  }
+
+  /** The end of it will be no surprise, whether it is told before or after the answer. */
+  expectEnd(attachmentId: string): void {
+    this.#leaving.add(attachmentId);
+  }
+
+  expectNoEnd(attachmentId: string): void {
+    this.#leaving.delete(attachmentId);
+  }
+
+  isExpected(event: InterfaceEvent): boolean {
+    return event.kind === "detached" && this.#leaving.has(event.interface.attachmentId);
   }
 
   note(event: InterfaceEvent): void {
@@ -27,8 +43,10 @@ export class KnownAttachments {
     if (key === undefined) return;
     const pods = this.#snapshot ?? this.#pods;
     const ids = pods.get(key) ?? new Set();
-    if (event.kind === "detached") ids.delete(event.interface.attachmentId);
-    else ids.add(event.interface.attachmentId);
+    if (event.kind === "detached") {
+      ids.delete(event.interface.attachmentId);
+      this.#leaving.delete(event.interface.attachmentId);
+    } else ids.add(event.interface.attachmentId);
     if (ids.size > 0) pods.set(key, ids);
     else pods.delete(key);
   }

@@ -185,12 +185,15 @@ export function createReconciler(options: ReconcilerOptions) {
     signal: AbortSignal,
   ): Promise<Outcome> {
     const { network, name, attachmentId } = attachment;
+    known.expectEnd(attachmentId);
     try {
       const request = { target: targetOf(pod), which: { by: "id", attachmentId } } as const;
       const answer = await call(signal, (each) => api.detach(request, each));
+      if (!answer.detached) known.expectNoEnd(attachmentId);
       if (answer.detached && why === "unwanted") events.record(pod, removedEvent(attachment));
       return "done";
     } catch (thrown) {
+      known.expectNoEnd(attachmentId);
       if (signal.aborted) return "done";
       const error = asPodplugError(thrown);
       if (isPodsAffair(error)) events.record(pod, removeFailedEvent(attachment, error));

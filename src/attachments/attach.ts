@@ -8,6 +8,7 @@ import { neverAborted } from "../domain/signals.ts";
 import { describeTarget } from "../domain/target.ts";
 import type { PreparedNetwork } from "../executor/contract.ts";
 import type { KernelInterface } from "../interfaces/contract.ts";
+import type { NetworkDefinition } from "../networks/contract.ts";
 import type { Sandbox } from "../sandbox/contract.ts";
 import { createAdopt } from "./adopt.ts";
 import { factsOf } from "./apply.ts";
@@ -88,6 +89,9 @@ export function createAttach(core: EngineCore): Attach {
       return await adopt(work, signal);
     }
     const validateOnly = request.validateOnly ?? false;
+    // Read meanwhile; a plan that finds all there needs none.
+    const definition = networks.find(wish.selection, sandbox.pod?.namespace, signal);
+    definition.catch(() => {});
     const { plan, links } = await planNow(wish, sandbox, validateOnly, signal);
     if (plan.step === "exists") {
       const link = links.find(({ index }) => index === plan.record.chain.ifIndex);
@@ -99,7 +103,7 @@ export function createAttach(core: EngineCore): Attach {
         `${plan.record.ifName} (${plan.record.network}) was attached by another caller under owner ${plan.record.owner}`,
       );
     }
-    const intent = await intend(work, plan, signal);
+    const intent = await intend(work, plan, definition, signal);
     if (validateOnly) {
       const planned = viewOf(sandbox, undefined, intent);
       return { interface: { ...planned, state: undefined, attachmentId: "" }, created: false };
@@ -160,10 +164,11 @@ export function createAttach(core: EngineCore): Attach {
   async function intend(
     { caller, request, wish, sandbox }: AttachWork,
     plan: Exclude<ClearPlan, { step: "exists" }>,
+    found: Promise<NetworkDefinition>,
     signal: AbortSignal,
   ): Promise<AttachmentRecord> {
     await requireDevice(core.devices, { caller, selection: wish.selection, pod: sandbox.pod }, signal);
-    const definition = await networks.find(wish.selection, sandbox.pod?.namespace, signal);
+    const definition = await found;
     const prepare = (deep: boolean, until: AbortSignal): Promise<PreparedNetwork> =>
       executor.prepare(definition, wish.selection, { deep }, until);
     // Asking the plugins is work like any other: bounded in number and in time.

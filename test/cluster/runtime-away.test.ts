@@ -27,9 +27,9 @@ test("a runtime that goes away under a running agent is found again when it is b
   expect((await born.state()).links).toEqual([]);
   await runtime.restore();
 
-  // Retries wait 10 s at most.
-  await known.holds(["net1 blue", "net2 red"], 15_000);
-  await born.holds(["net1 red"], 15_000);
+  // Retries wait 30 s at most.
+  await known.holds(["net1 blue", "net2 red"], 35_000);
+  await born.holds(["net1 red"], 35_000);
   await gone.isForgotten();
   await known.networks(undefined);
   await known.holds([], 5_000);

@@ -6,7 +6,7 @@ import {
   openSync,
   writeFile as writeToFile,
 } from "node:fs";
-import { readdir, readFile, rename, rm } from "node:fs/promises";
+import { open as openHandle, readdir, rename, rm } from "node:fs/promises";
 import { promisify } from "node:util";
 
 const open = promisify(openFile);
@@ -15,6 +15,9 @@ const fsync = promisify(fsyncFile);
 
 /** A new file, whose writes return when they are on the disk. */
 const newAndSynced = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_DSYNC;
+
+/** A record is a few kilobytes, and a plugin's result a few megabytes at most: what is larger is no record of ours. */
+const maxReadBytes = 32 * 1024 * 1024;
 
 /**
  * The steps a durable file is made of, one by one, so that tests can fail or
@@ -29,6 +32,7 @@ export interface FileSteps {
   /** Does nothing when there is no such file. */
   unlink(path: string): Promise<void>;
   list(directory: string): Promise<readonly string[]>;
+  /** Of a file of moderate size alone: whatever else lies there may neither hold up a start nor fill the memory. */
   read(path: string): Promise<Uint8Array>;
 }
 
@@ -53,7 +57,14 @@ export function createFileSteps(): FileSteps {
     }),
     unlink: (path) => rm(path, { force: true }),
     list: readdir,
-    read: (path) => readFile(path),
+    async read(path) {
+      // A FIFO without a writer would keep whoever opens it waiting.
+      await using handle = await openHandle(path, constants.O_RDONLY | constants.O_NONBLOCK);
+      const facts = await handle.stat();
+      if (!facts.isFile()) throw new Error(`${path} isn't a file`);
+      if (facts.size > maxReadBytes) throw new Error(`${path} has ${facts.size} bytes, more than any record`);
+      return await handle.readFile();
+    },
   };
 }
 

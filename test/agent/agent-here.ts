@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { type RunningAgent, startAgent } from "../../src/agent.ts";
+import { type AgentOptions, type RunningAgent, startAgent } from "../../src/agent.ts";
 import { createNodeClient, type NodeClient } from "../../src/client/node-client.ts";
 import { parseConfig } from "../../src/config.ts";
 import type { TestNode } from "../support/node.ts";
@@ -13,10 +13,13 @@ export interface AgentHere extends AsyncDisposable {
 }
 
 /** Resolves once recovery is complete. */
-export async function startAgentHere({ configFile, socket }: TestNode): Promise<AgentHere> {
+export async function startAgentHere(
+  { configFile, socket }: TestNode,
+  parts?: AgentOptions["parts"],
+): Promise<AgentHere> {
   const config = parseConfig(await readFile(configFile, "utf8"), configFile);
   const log = createRecordingLog();
-  const agent = await startAgent({ config, env: process.env, log });
+  const agent = await startAgent({ config, env: process.env, log, parts });
   await agent.recovered;
   const client = createNodeClient({ server: `unix://${socket}` });
   return {

@@ -1,11 +1,10 @@
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { systemCodeOf } from "../../src/domain/errors.ts";
 import { neverAborted } from "../../src/domain/signals.ts";
 import { makePluginDirectory, prints } from "../fixtures/plugins/plugin-directory.ts";
 import { failure } from "../support/failure.ts";
-import { mountTmpfs } from "../support/mount.ts";
+import { fill, mountTmpfs } from "../support/mount.ts";
 import { type IpLink, makeNetns, type TestNetns } from "../support/netns.ts";
 import { makeNode, type TestNode } from "../support/node.ts";
 import { type AgentHere, startAgentHere } from "./agent-here.ts";
@@ -116,17 +115,3 @@ test("an attachment whose record doesn't fit any more once its plugins have run 
   await attach(here, netns, "net1");
   expect(await census(node, netns, here)).toEqual(oneAttached);
 });
-
-/** Writes until there is no room for another byte. */
-async function fill(file: string): Promise<void> {
-  for (const size of [4096, 1]) {
-    for (;;) {
-      try {
-        await writeFile(file, Buffer.alloc(size), { flag: "a" });
-      } catch (error) {
-        if (systemCodeOf(error) === "ENOSPC") break;
-        throw error;
-      }
-    }
-  }
-}

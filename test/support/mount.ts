@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
-import { mkdir } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { promisify } from "node:util";
+import { systemCodeOf } from "../../src/domain/errors.ts";
 
 const execute = promisify(execFile);
 
@@ -25,4 +26,18 @@ export async function mountTmpfs(path: string, size: string): Promise<TestMount>
     },
     [Symbol.asyncDispose]: unmount,
   };
+}
+
+/** Writes until there is no room for another byte. */
+export async function fill(file: string): Promise<void> {
+  for (const size of [4096, 1]) {
+    for (;;) {
+      try {
+        await writeFile(file, Buffer.alloc(size), { flag: "a" });
+      } catch (error) {
+        if (systemCodeOf(error) === "ENOSPC") break;
+        throw error;
+      }
+    }
+  }
 }

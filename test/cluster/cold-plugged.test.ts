@@ -1,7 +1,13 @@
 import { beforeAll, expect, test } from "vitest";
 import { useCluster } from "./support/cluster.ts";
-import { startMultus } from "./support/multus.ts";
-import { makePlugWorld, networksAnnotation, type PlugWorld, statusAnnotation } from "./support/plug-world.ts";
+import { type Multus, startMultus } from "./support/multus.ts";
+import {
+  makePlugWorld,
+  networksAnnotation,
+  type PlugPod,
+  type PlugWorld,
+  statusAnnotation,
+} from "./support/plug-world.ts";
 
 /*
  * Pods that Multus plugged networks into when they were created, on a node
@@ -10,11 +16,12 @@ import { makePlugWorld, networksAnnotation, type PlugWorld, statusAnnotation } f
 
 const cluster = useCluster();
 let world: PlugWorld;
+let multus: Multus;
 
 beforeAll(async () => {
   await using cleanup = new AsyncDisposableStack();
   world = cleanup.use(await makePlugWorld(cluster, { cni: { cacheDirs: ["/var/lib/cni/multus"] } }));
-  cleanup.use(await startMultus(cluster));
+  multus = cleanup.use(await startMultus(cluster));
   for (const network of ["blue", "red", "green"]) await world.define(network);
   const held = cleanup.move();
   return () => held.disposeAsync();
@@ -81,4 +88,53 @@ test("its address is changed in place", async () => {
   await pod.networks(selection("51"));
   const after = await pod.holds(["net1 fixed"]);
   expect(after.links).toEqual(["net1 10.92.4.51"]);
+});
+
+/** As multus-dynamic-networks-controller plugs into a running pod: by Multus's delegate API, then network-status. */
+async function plugByDelegate({ name, pod, sandbox, annotate }: PlugPod, network: string, ifName: string) {
+  const definition = await cluster.kubectlJson<{ readonly spec: { readonly config: string } }>(
+    "-n",
+    world.namespace.name,
+    "get",
+    "network-attachment-definitions",
+    network,
+  );
+  const config = JSON.stringify({ name: network, ...(JSON.parse(definition.spec.config) as object) });
+  const result = await multus.delegate({
+    env: {
+      CNI_COMMAND: "ADD",
+      CNI_CONTAINERID: sandbox.id,
+      CNI_NETNS: sandbox.netnsPath,
+      CNI_IFNAME: ifName,
+      CNI_ARGS: `K8S_POD_NAMESPACE=${world.namespace.name};K8S_POD_NAME=${name};K8S_POD_UID=${pod.metadata.uid}`,
+    },
+    config: Buffer.from(config).toString("base64"),
+  });
+  const address = result.ips[0]?.address.split("/")[0] ?? "";
+  const mac = result.interfaces.find((link) => link.name === ifName)?.mac ?? "";
+  const entry = {
+    name: `${world.namespace.name}/${network}`,
+    interface: ifName,
+    ips: [address],
+    mac,
+    dns: {},
+  };
+  const status = [...(JSON.parse(await statusOf(name)) as object[]), entry];
+  await annotate(`${statusAnnotation}=${JSON.stringify(status)}`);
+}
+
+test("what was plugged through Multus into a running pod before podplug came is taken over, and unplugged", async () => {
+  const { pod } = await startPlugged("changed-over");
+  await world.kill();
+  await pod.networks(`${blueAndRed.slice(0, -1)},{"name":"green","interface":"net9"}]`);
+  await plugByDelegate(pod, "green", "net9");
+  const before = await pod.state();
+  expect(before.links).toHaveLength(3);
+  await world.agent.start();
+  const after = await pod.holds(["net1 blue", "ens4 red", "net9 green"]);
+  expect(after.links).toEqual(before.links);
+  await pod.networks(blueAndRed);
+  await pod.holds(["net1 blue", "ens4 red"]);
+  await cluster.kubectl("-n", world.namespace.name, "delete", "pod", "changed-over");
+  await pod.isForgotten();
 });

@@ -8,10 +8,17 @@ import { podManifest, readyPod } from "./pods.ts";
 /** Where a program in a pod finds its service account, and Multus's daemon looks for it. */
 const accountFolder = "/var/run/secrets/kubernetes.io/serviceaccount";
 
+export interface DelegateResult {
+  readonly interfaces: readonly { readonly name: string; readonly mac?: string }[];
+  readonly ips: readonly { readonly address: string }[];
+}
+
 export interface Multus extends AsyncDisposable {
   readonly socketPath: string;
   /** Ends the daemon and starts it anew. */
   stopDaemon(): Promise<void>;
+  /** Asks it as multus-dynamic-networks-controller does, and gives the ADD's result. */
+  delegate(request: object): Promise<DelegateResult>;
   startDaemon(): Promise<void>;
 }
 
@@ -76,8 +83,13 @@ export async function startMultus(cluster: Cluster): Promise<Multus> {
   cleanup.defer(() => rm(autoconfig, { force: true }));
   await eventually("Multus's configuration", () => stat(autoconfig));
   await runtimeTurnsTo(cluster);
+  async function delegate(request: object): Promise<DelegateResult> {
+    const to = ["--unix-socket", socketPath, "http://localhost/delegate"];
+    const answer = await run("curl", ["-fsS", "--data-binary", "@-", ...to], JSON.stringify(request));
+    return (JSON.parse(answer) as { readonly Result: DelegateResult }).Result;
+  }
   const held = cleanup.move();
-  return { socketPath, startDaemon, stopDaemon, [Symbol.asyncDispose]: () => held.disposeAsync() };
+  return { socketPath, startDaemon, stopDaemon, delegate, [Symbol.asyncDispose]: () => held.disposeAsync() };
 }
 
 /** The runtime tells nobody which configuration it has read: a pod does, by the network-status that it is given. */

@@ -100,6 +100,28 @@ describe("the Unix socket", () => {
     expect(((await lstat(directory)).mode & 0o777).toString(8)).toBe("700");
   });
 
+  test.each([0o1777, 0o757])("isn't opened in a directory that everybody may write to, %o", async (mode) => {
+    const directory = join(await makeDirectory(), "open");
+    await mkdir(directory);
+    await chmod(directory, mode);
+    const socket = { path: join(directory, "p.sock"), mode: 0o600 };
+    await expect(start({ socket })).rejects.toEqual(
+      unusable("where others than root and the agent may write"),
+    );
+    expect(await readdir(directory)).toEqual([]);
+  });
+
+  test("isn't opened in a directory that another group than ours may write to", async () => {
+    const directory = join(await makeDirectory(), "shared");
+    const gid = await groupToGive();
+    await mkdir(directory);
+    await chown(directory, -1, gid);
+    await chmod(directory, 0o775);
+    const opened = start({ socket: { path: join(directory, "p.sock"), mode: 0o600 } });
+    if (gid === process.getgid?.()) expect((await opened).addresses.socket).toContain("p.sock");
+    else await expect(opened).rejects.toEqual(unusable("others than root"));
+  });
+
   test("of a dead process is replaced", async () => {
     const path = join(await makeDirectory(), "p.sock");
     const script = `require("net").createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, "SIGKILL"))`;

@@ -1,4 +1,4 @@
-import { chmod, chown, lstat, mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
+import { chmod, chown, lstat, mkdir, mkdtemp, readFile, rename, rm, stat } from "node:fs/promises";
 import { connect, type Server } from "node:net";
 import { dirname } from "node:path";
 import { messageOf, PodplugError, systemCodeOf } from "../../domain/errors.ts";
@@ -18,8 +18,8 @@ const maxPathBytes = 107;
 /**
  * Listens on a Unix socket that nobody can open before it has its mode and
  * group: it is made in a directory of our own and then moved to its place.
- * The socket of a dead process is replaced; a live one, or a file of another
- * kind, is INVALID_CONFIGURATION. Answers how to remove the file.
+ * The socket of a dead process is replaced; a live one, a file of another kind
+ * or a directory that others may write to is INVALID_CONFIGURATION. Answers how to remove the file.
  */
 export async function listenOnSocket(server: Server, address: SocketAddress): Promise<() => Promise<void>> {
   const { path, mode, group } = address;
@@ -28,6 +28,7 @@ export async function listenOnSocket(server: Server, address: SocketAddress): Pr
     const gid = group ? await groupNumber(group) : undefined;
     const directory = dirname(path);
     await makeDirectory(directory);
+    await refuseUnlessOurs(path, directory);
     await refuseUnlessFree(path);
     return await placeSocket(server, { path, mode, gid, directory });
   } catch (cause) {
@@ -69,6 +70,15 @@ async function makeDirectory(directory: string): Promise<void> {
   if (first === undefined) return;
   // mkdir's mode is cut by the umask, and a strict one would keep the socket's group out.
   for (let made = directory; made.length >= first.length; made = dirname(made)) await chmod(made, 0o755);
+}
+
+/** Who can write to the directory can put a socket of their own in the place of this one. */
+async function refuseUnlessOurs(path: string, directory: string): Promise<void> {
+  const { mode, uid, gid } = await stat(directory);
+  const isOurs = uid === 0 || uid === process.getuid?.();
+  const isClosed = (mode & 0o002) === 0 && ((mode & 0o020) === 0 || gid === 0 || gid === process.getgid?.());
+  if (isOurs && isClosed) return;
+  throw unusable(path, `is in ${directory}, where others than root and the agent may write`);
 }
 
 async function refuseUnlessFree(path: string): Promise<void> {

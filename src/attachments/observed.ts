@@ -1,4 +1,4 @@
-import { networkTypeOf } from "../cni/network-type.ts";
+import { describeNetwork } from "../cni/network-type.ts";
 import type { AttachmentState } from "../domain/attachment.ts";
 import { observe, type Telemetry, type Work } from "../domain/telemetry.ts";
 import type { Applier } from "./apply.ts";
@@ -10,7 +10,7 @@ export function observeApplier(applier: Applier, telemetry: Telemetry): Applier 
     kind: "change",
     verb,
     network: record.network,
-    networkType: networkTypeOf(record.chain.config),
+    networkType: describeNetwork(record.chain.config).type,
     sandboxId: record.sandbox.id,
     ifName: record.ifName,
   });

@@ -1,18 +1,24 @@
-import { networkTypeOf } from "../cni/network-type.ts";
+import { describeNetwork } from "../cni/network-type.ts";
 import { observe, type PluginVerb, type Telemetry } from "../domain/telemetry.ts";
-import type { CniAttachment, Executor } from "./contract.ts";
+import type { Executor } from "./contract.ts";
+
+interface Chain {
+  readonly config: string;
+  readonly containerId?: string;
+  readonly ifName?: string;
+}
 
 /** The same executor, telling how long each network's plugins took. */
 export function observeExecutor(executor: Executor, telemetry: Telemetry): Executor {
-  const chain = <T>(verb: PluginVerb, attachment: CniAttachment, run: () => Promise<T>): Promise<T> => {
-    const { networkName, config, containerId, ifName } = attachment;
-    const networkType = networkTypeOf(config);
-    return observe(
-      telemetry,
-      { kind: "chain", verb, network: networkName, networkType, sandboxId: containerId, ifName },
-      run,
-    );
-  };
+  function chain<T>(
+    verb: PluginVerb,
+    { config, containerId: sandboxId, ifName }: Chain,
+    run: () => Promise<T>,
+  ): Promise<T> {
+    const { name: network, type: networkType } = describeNetwork(config);
+    return observe(telemetry, { kind: "chain", verb, network, networkType, sandboxId, ifName }, run);
+  }
+
   return {
     ...executor,
     add: (attachment, signal) => chain("ADD", attachment, () => executor.add(attachment, signal)),
@@ -20,5 +26,6 @@ export function observeExecutor(executor: Executor, telemetry: Telemetry): Execu
       chain("DEL", attachment, () => executor.del(attachment, result, signal)),
     check: (attachment, result, signal) =>
       chain("CHECK", attachment, () => executor.check(attachment, result, signal)),
+    gc: (config, valid, signal) => chain("GC", { config }, () => executor.gc(config, valid, signal)),
   };
 }

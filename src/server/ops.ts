@@ -74,7 +74,7 @@ export async function startOps(options: OpsOptions): Promise<Ops> {
     log,
     handler: (request, response) => {
       answer(request, response).catch((error: unknown) => {
-        log.error({ err: error, path: request.url }, "answering a probe failed");
+        log.error({ err: error }, "answering a probe failed");
         sendText(response, 500, "podplug itself is at fault; see its log\n");
       });
     },

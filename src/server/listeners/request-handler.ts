@@ -40,7 +40,7 @@ export function createRequestHandler(options: {
       refuse(response, 403, "permission_denied", "web pages may not call here");
       return;
     }
-    const [path = ""] = (request.url ?? "").split("?", 1);
+    const path = pathOf(request);
     if (path === "/metrics" && metricsPage && request.method === "GET") {
       const { header } = universalRequestFromNodeRequest(request, response, undefined, createContextValues());
       const answered = await metricsPage(door, factsOf(request, header));
@@ -82,11 +82,17 @@ export function createRequestHandler(options: {
     response.setHeader("x-request-id", requestId);
     answer(request, response, requestId).catch((error: unknown) => {
       // Whoever it was for is gone, or speaks no HTTP that leads to a call.
-      log.debug({ err: error, path: request.url, requestId }, "request failed");
+      log.debug({ err: error, path: pathOf(request), requestId }, "request failed");
       if (response.headersSent) response.destroy();
       else refuse(response, 400, "invalid_argument", "the request can't be read");
     });
   };
+}
+
+/** Without the query, which is a whole request when it is made by GET. */
+function pathOf({ url = "" }: NodeRequest): string {
+  const [path = ""] = url.split("?", 1);
+  return path;
 }
 
 function authoritiesOf({ headers }: NodeRequest): string[] {

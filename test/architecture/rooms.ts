@@ -70,6 +70,10 @@ export const rooms: readonly Room[] = [
     why: "what comes from the API server and goes there, as our own types: it decides nothing",
   },
   {
+    name: "contiv",
+    why: "contiv's intent, from its text to what follows from it: pure but for reading the file, and it plugs nothing",
+  },
+  {
     name: "grpc",
     why: "calls to programs of the node on their Unix sockets, whatever they serve",
   },

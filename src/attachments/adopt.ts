@@ -6,8 +6,7 @@ import { messageOf, PodplugError } from "../domain/errors.ts";
 import type { AttachAnswer } from "../domain/node-api.ts";
 import type { KernelInterface } from "../interfaces/contract.ts";
 import { factsOf } from "./apply.ts";
-import type { AttachWork } from "./attach.ts";
-import type { EngineCore } from "./core.ts";
+import type { AttachWork, EngineCore } from "./core.ts";
 import type { AttachmentRecord } from "./journal.ts";
 import { viewOf } from "./view.ts";
 

@@ -12,7 +12,7 @@ import type { NetworkDefinition } from "../networks/contract.ts";
 import type { Sandbox } from "../sandbox/contract.ts";
 import { createAdopt } from "./adopt.ts";
 import { factsOf } from "./apply.ts";
-import type { EngineCore } from "./core.ts";
+import type { AttachWork, EngineCore } from "./core.ts";
 import { earlierSandboxes } from "./ending.ts";
 import type { AttachmentRecord } from "./journal.ts";
 import { mayRemove } from "./ownership.ts";
@@ -20,13 +20,6 @@ import type { Plan, Wish } from "./plan.ts";
 import { planAttach } from "./plan.ts";
 import { requireDevice } from "./require-device.ts";
 import { viewOf, viewOfDetached } from "./view.ts";
-
-export interface AttachWork {
-  readonly caller: Caller;
-  readonly request: AttachRequest;
-  readonly wish: Wish;
-  readonly sandbox: Sandbox;
-}
 
 /** A plan that needs no cleaning up first. */
 type ClearPlan = Exclude<Plan, { step: "clean" }>;

@@ -1,7 +1,9 @@
 import type { CachedAttachments } from "../cni/cached-attachments.ts";
 import type { DeviceAllocations } from "../devices/contract.ts";
+import type { Caller } from "../domain/attachment.ts";
 import type { Clock } from "../domain/clock.ts";
 import type { Logger } from "../domain/log.ts";
+import type { AttachRequest } from "../domain/node-api.ts";
 import type { PodRef } from "../domain/target.ts";
 import type { Telemetry } from "../domain/telemetry.ts";
 import type { Executor } from "../executor/contract.ts";
@@ -14,7 +16,7 @@ import type { Gate } from "./gate.ts";
 import type { AttachmentJournal, AttachmentRecord } from "./journal.ts";
 import type { Lanes } from "./lanes.ts";
 import type { Namespaces } from "./namespaces.ts";
-import type { IfNaming } from "./plan.ts";
+import type { IfNaming, Wish } from "./plan.ts";
 import type { RecordBook } from "./record-book.ts";
 
 /**
@@ -45,6 +47,14 @@ export interface EngineOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly telemetry?: Telemetry | undefined;
+}
+
+/** One attach, in its sandbox's lane. */
+export interface AttachWork {
+  readonly caller: Caller;
+  readonly request: AttachRequest;
+  readonly wish: Wish;
+  readonly sandbox: Sandbox;
 }
 
 /** What the engine's parts share. */

@@ -1,8 +1,6 @@
 import { Argument, type Command } from "commander";
+import { type Shell, shells } from "../completion/shells.ts";
 import type { CommandHost } from "./host.ts";
-
-export const shells = ["bash", "zsh", "fish"] as const;
-export type Shell = (typeof shells)[number];
 
 export function addCompletionCommands(program: Command, host: CommandHost): void {
   program

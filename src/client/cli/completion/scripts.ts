@@ -1,4 +1,4 @@
-import type { Shell } from "../commands/completion.ts";
+import type { Shell } from "./shells.ts";
 
 // Each script hands the words up to the cursor to `podplug __complete`, which
 // answers a line for each candidate (`word<TAB>what it is`) or `:files`.

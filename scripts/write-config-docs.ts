@@ -15,7 +15,7 @@ All faults are reported together, each with the path of its key, as
 [INVALID_CONFIGURATION](errors.md#invalid_configuration) with exit code 2.
 
 The schema holds what later versions will bring, so that files stay valid. A
-value that this version can't serve (the executor \`kactus\`, …) is refused at
+value that this version can't serve (\`hostRoot\`, …) is refused at
 start, with what to set instead. On a node of a cluster such a file is enough, and none but
 \`{}\` where the agent runs as a pod with a service account:
 
@@ -57,7 +57,18 @@ its API has no place for (bandwidth, port mappings, an InfiniBand GUID, a device
 is refused as [UNSUPPORTED](errors.md#unsupported), and so are targets that
 aren't pods. Once a pod's namespace is gone, or the daemon has been away for half
 a minute, podplug unplugs from its own record; for that, and for CHECK, the
-plugins must be in \`cni.binDirs\` too. What was plugged under one executor is
+plugins must be in \`cni.binDirs\` too.
+
+With \`kactus\`, Kaloom's meta plugin does: the node's first configuration in
+\`cni.confDir\`, which must be kactus's, is run once for each Network, as podagent
+runs it. It plugs Kaloom's Networks alone (\`networks: [kaloom]\`), each once into a
+pod, under the name that it makes from the Network's own (\`net\` and twelve digits
+of its MD5), and takes a hardware address and nothing else: addresses, bandwidth,
+port mappings, a device, \`cni-args\`, another name and other networks are refused
+as [UNSUPPORTED](errors.md#unsupported). It reads the Network anew from the API
+server, and has no CHECK and no GC.
+
+What was plugged under one executor is
 unplugged by that one, whichever is configured by then.
 
 **Two processes.** \`podplug server\` and \`podplug controller --server ADDRESS\` read

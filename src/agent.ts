@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import packageJson from "../package.json" with { type: "json" };
 import { keepControllerKey } from "./agent/controller-key.ts";
 import { createDevices } from "./agent/devices.ts";
-import { createExecutor } from "./agent/executor.ts";
+import { createExecutor, ifNamingOf } from "./agent/executor.ts";
 import { podsAreKnown, runtimeAnswers } from "./agent/health.ts";
 import type { ConnectOptions, Kubernetes } from "./agent/kubernetes.ts";
 import { listenAddresses, needsReviews } from "./agent/listen.ts";
@@ -10,6 +10,7 @@ import { createCatalog, needsDefinitions } from "./agent/networks.ts";
 import { nodeNameOf } from "./agent/node-name.ts";
 import { type Observation, startObservation } from "./agent/observation.ts";
 import { observeApi } from "./agent/observed-api.ts";
+import { pluginEnv } from "./agent/plugin-env.ts";
 import { tellRequestId } from "./agent/request-id.ts";
 import { createLocator } from "./agent/runtime.ts";
 import { claimStateDir } from "./agent/state-dir.ts";
@@ -102,7 +103,7 @@ export async function startAgent({
   if (kubernetes) cleanup.use(kubernetes);
   const cni = createCni({
     binDirs: config.cni.binDirs,
-    env: { PATH: env["PATH"] ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" },
+    env: pluginEnv(env),
     exec: tellRequestId(createContainedExec({ exec, agentId, clock: systemClock, log })),
     log,
     telemetry,
@@ -120,7 +121,7 @@ export async function startAgent({
     cached: createCachedAttachments({ cacheDirs: config.cni.cacheDirs, log }),
     maxConcurrent: config.cni.maxConcurrent || Math.min(Math.max(2 * availableParallelism(), 4), 16),
     timeoutMs: Math.ceil(config.cni.timeoutSeconds * 1000),
-    ifNaming: config.ifNaming,
+    ifNaming: ifNamingOf(config),
     podLife: (pod) => podLife(pod, kubernetes?.pods),
     clock: systemClock,
     log,

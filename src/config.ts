@@ -233,7 +233,9 @@ export function refuseUnbuilt(config: Config): void {
   const expect = (built: boolean, key: string, instead: string): void => {
     if (!built) faults.push(`${key}: not in this version; ${instead}`);
   };
-  expect(config.executor !== "kactus", `executor ${config.executor}`, "set it to direct or multus");
+  if (config.executor === "kactus" && !config.networks.includes("kaloom")) {
+    faults.push("executor kactus: it plugs Kaloom's Networks alone; add kaloom to networks");
+  }
   expect(config.hostRoot === "", "hostRoot", "leave it empty");
   expect(config.contiv.intentFile === "", "contiv.intentFile", "leave it empty");
   faults.push(...apiFaults(config.api));

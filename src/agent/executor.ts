@@ -6,6 +6,7 @@ import type { Logger } from "../domain/log.ts";
 import { createExecutorByMaker } from "../executor/by-maker.ts";
 import type { Executor } from "../executor/contract.ts";
 import { createDirectExecutor } from "../executor/direct.ts";
+import { createKactusExecutor } from "../executor/kactus.ts";
 import { createMultusExecutor } from "../executor/multus.ts";
 import { createMultusApi } from "../executor/multus-api.ts";
 
@@ -20,5 +21,12 @@ export function createExecutor(config: Config, cni: Cni, log: Logger): Executor 
     config.multusSocketPath || (usualSockets.find((path) => existsSync(path)) ?? usualSockets[0]);
   const api = createMultusApi({ socketPath });
   const multus = createMultusExecutor({ api, direct, clock: systemClock, log });
-  return createExecutorByMaker(config.executor === "multus" ? multus : direct, [direct, multus]);
+  const kactus = createKactusExecutor({ cni, direct, confDir: config.cni.confDir });
+  const current = { direct, multus, kactus }[config.executor];
+  return createExecutorByMaker(current, [direct, multus, kactus]);
+}
+
+/** How generated names are made: kactus knows one way only. */
+export function ifNamingOf({ executor, ifNaming }: Config): Config["ifNaming"] {
+  return executor === "kactus" ? "hash" : ifNaming;
 }

@@ -21,6 +21,7 @@ import { createOwnWrites } from "../kube/own-writes.ts";
 import { startPodFeed } from "../kube/pod-feed.ts";
 import { createReviewer } from "../kube/reviewer.ts";
 import { createPodStatusWriter } from "../kube/status-writer.ts";
+import { ifNamingOf } from "./executor.ts";
 import { defaultNetworkName } from "./networks.ts";
 
 /** How long the API server has for one review; somebody waits for it. */
@@ -83,7 +84,7 @@ export async function connectKubernetes({
           events,
           annotations,
           defaultNetworkName: await defaultNetworkName(config, log),
-          ifNaming: config.ifNaming,
+          ifNaming: ifNamingOf(config),
           heals: config.healing.enabled,
           resyncMs: config.healing.intervalSeconds * 1000,
           maxConcurrent: maxPodsAtOnce,

@@ -1,9 +1,7 @@
-import { readdir } from "node:fs/promises";
-import { join } from "node:path";
-import { readNetworkFile } from "../cni/network-files.ts";
+import { readFirstNetwork } from "../cni/network-files.ts";
 import type { Config } from "../config.ts";
 import { systemClock } from "../domain/clock.ts";
-import { PodplugError, systemCodeOf } from "../domain/errors.ts";
+import { PodplugError } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
 import { neverAborted } from "../domain/signals.ts";
 import type { DefinitionReader } from "../kube/contract.ts";
@@ -53,17 +51,9 @@ export function createCatalog(
  */
 export async function defaultNetworkName({ cni }: Config, log: Logger): Promise<string | undefined> {
   try {
-    const files = (await readdir(cni.confDir))
-      .filter((name) => /\.(conflist|conf|json)$/.test(name))
-      .toSorted();
-    const [first] = files;
-    return first === undefined
-      ? undefined
-      : (await readNetworkFile(join(cni.confDir, first), neverAborted)).name;
+    return (await readFirstNetwork(cni.confDir, neverAborted))?.name;
   } catch (error) {
-    if (systemCodeOf(error) !== "ENOENT") {
-      log.warn({ directory: cni.confDir, err: error }, "the cluster's own network can't be told by its name");
-    }
+    log.warn({ directory: cni.confDir, err: error }, "the cluster's own network can't be told by its name");
     return undefined;
   }
 }

@@ -6,7 +6,7 @@ import type { AttachAnswer, AttachRequest } from "../domain/node-api.ts";
 import { normalizeSelection } from "../domain/selection.ts";
 import { neverAborted } from "../domain/signals.ts";
 import { describeTarget } from "../domain/target.ts";
-import type { PreparedNetwork } from "../executor/contract.ts";
+import type { CniArgs, PreparedNetwork } from "../executor/contract.ts";
 import type { KernelInterface } from "../interfaces/contract.ts";
 import type { NetworkDefinition } from "../networks/contract.ts";
 import type { Sandbox } from "../sandbox/contract.ts";
@@ -162,17 +162,19 @@ export function createAttach(core: EngineCore): Attach {
   ): Promise<AttachmentRecord> {
     await requireDevice(core.devices, { caller, selection: wish.selection, pod: sandbox.pod }, signal);
     const definition = await found;
+    const ifName = plan.step === "replace" ? plan.record.ifName : plan.ifName;
+    const attachment = { ifName, cniArgs: cniArgsOf(sandbox) };
     const prepare = (deep: boolean, until: AbortSignal): Promise<PreparedNetwork> =>
-      executor.prepare(definition, wish.selection, { deep }, until);
+      executor.prepare(definition, wish.selection, { deep, attachment }, until);
     // Asking the plugins is work like any other: bounded in number and in time.
-    const { networkName, config, capabilityArgs } = request.validateOnly
+    const { networkName, config, capabilityArgs, cniArgs } = request.validateOnly
       ? await gate.shared(() => prepare(true, AbortSignal.any([signal, AbortSignal.timeout(core.timeoutMs)])))
       : await prepare(false, signal);
     return {
       id: randomUUID(),
       state: "attaching",
       sandbox,
-      ifName: plan.step === "replace" ? plan.record.ifName : plan.ifName,
+      ifName,
       target: request.target,
       network: definition.displayName,
       selection: wish.selection,
@@ -180,14 +182,14 @@ export function createAttach(core: EngineCore): Attach {
       key: wish.key,
       caller: caller.name,
       executor: executor.name,
-      chain: { networkName, config, capabilityArgs, cniArgs: cniArgsOf(sandbox) },
+      chain: { networkName, config, capabilityArgs, cniArgs },
       replaces: plan.step === "replace" ? plan.record.chain : undefined,
     };
   }
 }
 
 /** CNI_ARGS as kubelet and Multus give them; a bare namespace has nothing to say. */
-function cniArgsOf({ id, pod }: Sandbox): readonly (readonly [string, string])[] {
+function cniArgsOf({ id, pod }: Sandbox): CniArgs {
   if (!pod) return [];
   return [
     ["IgnoreUnknown", "true"],

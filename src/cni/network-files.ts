@@ -16,6 +16,26 @@ export async function readNetworkFile(path: string, signal: AbortSignal): Promis
   return finishNetworkList(draft, await readSiblings(join(dirname(path), draft.name), signal));
 }
 
+/**
+ * The node's own network: the first file of its CNI directory, by name, which
+ * runtimes take. Undefined when there is none; throws as readNetworkFile, also
+ * when that file can't be used: the next one is another network.
+ */
+export async function readFirstNetwork(
+  directory: string,
+  signal: AbortSignal,
+): Promise<NetworkList | undefined> {
+  let names: string[];
+  try {
+    names = await readdir(directory);
+  } catch (cause) {
+    if (systemCodeOf(cause) === "ENOENT") return undefined;
+    throw unreadable(directory, cause);
+  }
+  const [first] = names.filter((name) => /\.(conflist|conf|json)$/.test(name)).toSorted();
+  return first === undefined ? undefined : await readNetworkFile(join(directory, first), signal);
+}
+
 async function readSiblings(directory: string, signal: AbortSignal): Promise<JsonObject[]> {
   let names: string[];
   try {

@@ -10,6 +10,17 @@ export interface PreparedNetwork {
   readonly config: string;
   /** The capability arguments asked for (`ips`, `mac`, `bandwidth`, …). */
   readonly capabilityArgs: JsonObject;
+  /** What the plugins get as CNI_ARGS. */
+  readonly cniArgs: CniArgs;
+}
+
+export type CniArgs = readonly (readonly [key: string, value: string])[];
+
+export interface PrepareOptions {
+  /** Also runs what asks the plugins without changing anything (VERSION, STATUS). */
+  readonly deep: boolean;
+  /** What is going to be attached, with CNI_ARGS as kubelet gives them; absent when nothing is (GC). */
+  readonly attachment?: { readonly ifName: string; readonly cniArgs: CniArgs } | undefined;
 }
 
 /** One attachment's parameters, the same for ADD, CHECK and DEL (CNI spec 1.1.0, section 2). */
@@ -20,7 +31,6 @@ export interface CniAttachment extends PreparedNetwork {
   readonly ifName: string;
   /** Absent for a DEL whose namespace is gone. */
   readonly netnsPath?: string | undefined;
-  readonly cniArgs: readonly (readonly [key: string, value: string])[];
 }
 
 export interface ValidAttachment {
@@ -40,13 +50,12 @@ export interface Executor {
   readonly cniVersions: readonly string[];
   /**
    * INVALID_NETWORK, CAPABILITY_NOT_DECLARED, PLUGIN_NOT_FOUND,
-   * VERSION_UNSUPPORTED or UNSUPPORTED. `deep` also runs what asks the plugins
-   * without changing anything (VERSION, STATUS).
+   * VERSION_UNSUPPORTED or UNSUPPORTED.
    */
   prepare(
     definition: NetworkDefinition,
     selection: NetworkSelection,
-    options: { readonly deep: boolean },
+    options: PrepareOptions,
     signal: AbortSignal,
   ): Promise<PreparedNetwork>;
   /** The final result in the form of the configuration's CNI version. A failed ADD is not undone here. */

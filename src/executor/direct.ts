@@ -1,10 +1,10 @@
 import type { Cni, NetworkAttachment } from "../cni/cni.ts";
-import { type NetworkList, printNetworkList, readNetworkList } from "../cni/network-list.ts";
+import { printNetworkList, readNetworkList } from "../cni/network-list.ts";
 import { requireDeclared } from "../cni/request.ts";
-import { cniVersions, oldestVersion } from "../cni/versions.ts";
-import { PodplugError } from "../domain/errors.ts";
+import { cniVersions } from "../cni/versions.ts";
 import { capabilityArgsOf } from "./capability-args.ts";
 import type { CniAttachment, Executor } from "./contract.ts";
+import { requireReady } from "./require-ready.ts";
 import { withSelected } from "./selected-network.ts";
 
 export interface DirectExecutorOptions {
@@ -17,7 +17,7 @@ export function createDirectExecutor({ cni }: DirectExecutorOptions): Executor {
     name: "direct",
     cniVersions,
 
-    async prepare(definition, selection, { deep }, signal) {
+    async prepare(definition, selection, { deep, attachment }, signal) {
       const capabilityArgs = capabilityArgsOf(selection);
       const written = readNetworkList(definition.config, { source: `network ${definition.displayName}` });
       const network = withSelected(written, selection);
@@ -25,11 +25,9 @@ export function createDirectExecutor({ cni }: DirectExecutorOptions): Executor {
       const { deviceID: _deviceId, ...mustBeDeclared } = capabilityArgs;
       requireDeclared(network, mustBeDeclared);
       cni.requirePlugins(network);
-      if (deep) {
-        await requireVersion(cni, network, signal);
-        await cni.status(network, signal);
-      }
-      return { networkName: network.name, config: printNetworkList(network), capabilityArgs };
+      if (deep) await requireReady(cni, network, signal);
+      const cniArgs = attachment?.cniArgs ?? [];
+      return { networkName: network.name, config: printNetworkList(network), capabilityArgs, cniArgs };
     },
 
     async add(attachment, signal) {
@@ -49,18 +47,4 @@ export function createDirectExecutor({ cni }: DirectExecutorOptions): Executor {
 
 function recorded({ config, networkName, ...attachment }: CniAttachment): NetworkAttachment {
   return { ...attachment, network: readNetworkList(config, { source: `recorded network ${networkName}` }) };
-}
-
-async function requireVersion(cni: Cni, network: NetworkList, signal: AbortSignal): Promise<void> {
-  for (const type of new Set(network.plugins.map((plugin) => plugin.type))) {
-    const versions = await cni.pluginVersions(type, signal).catch((error: unknown) => {
-      // The first version had no VERSION; a plugin of that time answers with an error.
-      const isOld = error instanceof PodplugError && error.reason === "PLUGIN_FAILED";
-      if (isOld && network.cniVersion === oldestVersion) return [oldestVersion];
-      throw error;
-    });
-    if (versions.includes(network.cniVersion)) continue;
-    const message = `plugin ${type} doesn't speak CNI ${network.cniVersion} of network ${network.name}, only ${versions.join(", ")}`;
-    throw new PodplugError("VERSION_UNSUPPORTED", message, { plugin: type });
-  }
 }

@@ -52,14 +52,15 @@ export function createMultusExecutor(options: {
     name: "multus",
     cniVersions: direct.cniVersions,
 
-    async prepare(definition, selection, { deep }, signal) {
+    async prepare(definition, selection, { deep, attachment }, signal) {
       const capabilityArgs = capabilityArgsOf(selection);
       requireCarried(capabilityArgs, selection);
       const written = readNetworkList(definition.config, { source: `network ${definition.displayName}` });
       requireDeclared(written, capabilityArgs);
       if (deep) await api.requireHealthy("STATUS", signal);
       const network = withSelected(written, selection);
-      return { networkName: network.name, config: printNetworkList(network), capabilityArgs };
+      const cniArgs = attachment?.cniArgs ?? [];
+      return { networkName: network.name, config: printNetworkList(network), capabilityArgs, cniArgs };
     },
 
     async add(attachment, signal) {

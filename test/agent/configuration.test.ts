@@ -88,7 +88,7 @@ test("what this version can't do is told at once, with what to do instead", asyn
   await using node = await makeNode({ config });
   await expectRefusal(node, [
     `podplug agent: ${node.configFile}:`,
-    "  executor kactus: not in this version; set it to direct or multus",
+    "  executor kactus: it plugs Kaloom's Networks alone; add kaloom to networks",
     "  contiv.intentFile: not in this version; leave it empty",
     "  api: neither socket nor listen is given",
     "  api.tls: api.listen names no port to use it on",

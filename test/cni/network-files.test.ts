@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { readNetworkFile } from "../../src/cni/network-files.ts";
+import { readFirstNetwork, readNetworkFile } from "../../src/cni/network-files.ts";
 import { untilDone } from "./runtime.ts";
 
 let directory: string;
@@ -73,4 +73,16 @@ test("no plugin at all, and no file at all, are faults", async () => {
   const file = await write("blue.conflist", { name: "blue" });
   await expect(types(file)).rejects.toMatchObject({ reason: "INVALID_NETWORK" });
   await expect(types(join(directory, "nothing"))).rejects.toMatchObject({ reason: "INVALID_NETWORK" });
+});
+
+test("the node's own network is in the first file that is a configuration, whatever the next ones hold", async () => {
+  const own = async () => (await readFirstNetwork(directory, untilDone))?.name;
+  expect(await own()).toBeUndefined();
+  await write("00-readme.txt", "nothing");
+  await write("20-later.conf", "{");
+  await write("10-own.conflist", { name: "own", plugins: [{ type: "bridge" }] });
+  expect(await own()).toBe("own");
+  await write("05-broken.json", "{");
+  await expect(own()).rejects.toMatchObject({ message: expect.stringContaining("05-broken.json") });
+  expect(await readFirstNetwork(join(directory, "nowhere"), untilDone)).toBeUndefined();
 });

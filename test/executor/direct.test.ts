@@ -297,7 +297,7 @@ describe("what was prepared", () => {
   });
 
   test("rejects rather than throws when its record is damaged", async () => {
-    const damaged = attachment({ networkName: "blue", config: "{", capabilityArgs: {} });
+    const damaged = attachment({ networkName: "blue", config: "{", capabilityArgs: {}, cniArgs: [] });
     for (const attempt of [
       executor.add(damaged, untilDone),
       executor.del(damaged, undefined, untilDone),

@@ -92,7 +92,7 @@ export function createFakeExecutor(interfaces: FakeInterfaces): FakeExecutor {
       else holds.delete(verb);
     },
 
-    async prepare(definition, selection) {
+    async prepare(definition, selection, { attachment }) {
       const { name, plugins } = JSON.parse(definition.config) as { name: string; plugins: FakePlugin[] };
       const missing = plugins.find(({ type }) => type.startsWith("missing"));
       if (missing) throw new PodplugError("PLUGIN_NOT_FOUND", `plugin ${missing.type} isn't there`);
@@ -104,7 +104,12 @@ export function createFakeExecutor(interfaces: FakeInterfaces): FakeExecutor {
         if (plugins.some(({ capabilities }) => capabilities?.[capability])) continue;
         throw new PodplugError("CAPABILITY_NOT_DECLARED", `no plugin of ${name} declares ${capability}`);
       }
-      return { networkName: name, config: definition.config, capabilityArgs };
+      return {
+        networkName: name,
+        config: definition.config,
+        capabilityArgs,
+        cniArgs: attachment?.cniArgs ?? [],
+      };
     },
     add: (attachment) => run("add", attachment.ifName, () => add(attachment)),
     del: (attachment) => run("del", attachment.ifName, () => del(attachment)),

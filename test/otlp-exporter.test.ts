@@ -29,6 +29,7 @@ async function startWorld() {
     resource: { "service.name": "podplug" },
     clock: {
       now: () => new Date(0),
+      steadyMs: () => 0,
       setTimer(delayMs, action) {
         delays.push(delayMs);
         due = action;

@@ -53,7 +53,7 @@ export function createRestore(
       return await sandboxes.locate({ kind: "pod", pod }, neverAborted);
     } catch (error) {
       if (!isGone(error)) throw error;
-      const nowMs = clock.now().getTime();
+      const nowMs = clock.steadyMs();
       const sinceMs = missingSince.get(record.id) ?? nowMs;
       missingSince.set(record.id, sinceMs);
       if (life === "unknown" && nowMs - sinceMs >= unknownPodMs) {

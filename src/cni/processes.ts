@@ -46,7 +46,7 @@ export async function endProcesses(
   signal: AbortSignal,
 ): Promise<readonly MarkedProcess[]> {
   const ended = new Map<string, Found>();
-  const deadline = clock.now().getTime() + timeoutMs;
+  const deadline = clock.steadyMs() + timeoutMs;
   let pauseMs = 1;
   for (let empty = 0; empty < emptyLooks; ) {
     if (signal.aborted) throw abortError(signal, "ending plugin processes");
@@ -57,7 +57,7 @@ export async function endProcesses(
       empty += 1;
       continue;
     }
-    if (clock.now().getTime() >= deadline) {
+    if (clock.steadyMs() >= deadline) {
       const pids = left.map((process) => process.pid).join(", ");
       throw new PodplugError("PLUGIN_TIMEOUT", `plugin processes don't end: ${pids}`);
     }

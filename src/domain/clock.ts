@@ -1,12 +1,15 @@
 /** Time, injected so that tests decide when it passes. */
 export interface Clock {
   now(): Date;
+  /** Milliseconds since some moment, which only go forward, whatever is done to the node's clock: for how long something took. */
+  steadyMs(): number;
   /** Calls `action` once after `delayMs`, unless disposed of before. Never keeps the process alive. */
   setTimer(delayMs: number, action: () => void): Disposable;
 }
 
 export const systemClock: Clock = {
   now: () => new Date(),
+  steadyMs: () => performance.now(),
   setTimer(delayMs, action) {
     const timer = setTimeout(action, delayMs).unref();
     return { [Symbol.dispose]: () => clearTimeout(timer) };

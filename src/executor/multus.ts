@@ -41,12 +41,12 @@ export function createMultusExecutor(options: {
       return answer;
     } catch (error) {
       if (!isAway(error)) awaySince = undefined;
-      else awaySince ??= clock.now().getTime();
+      else awaySince ??= clock.steadyMs();
       throw error;
     }
   }
 
-  const staysAway = (): boolean => awaySince !== undefined && clock.now().getTime() - awaySince >= awayMs;
+  const staysAway = (): boolean => awaySince !== undefined && clock.steadyMs() - awaySince >= awayMs;
 
   return {
     name: "multus",

@@ -15,12 +15,11 @@ export class Budgets {
     this.#maxKeys = maxKeys;
   }
 
-  /** Whether there was one left to take. */
-  take(key: string, now: Date): boolean {
+  /** Whether there was one left to take; `at` in milliseconds that only go forward. */
+  take(key: string, at: number): boolean {
     const { burst, refillMs } = this.#options;
-    const at = now.getTime();
     const before = this.#spent.get(key) ?? { tokens: burst, at };
-    const tokens = Math.min(burst, before.tokens + Math.max(0, at - before.at) / refillMs);
+    const tokens = Math.min(burst, before.tokens + (at - before.at) / refillMs);
     this.#spent.delete(key);
     this.#spent.set(key, { tokens: tokens >= 1 ? tokens - 1 : tokens, at });
     const [oldest] = this.#spent.keys();

@@ -75,7 +75,7 @@ export function createEventRecorder({
 
   function enqueue(one: Known): void {
     if (one.waiting) return;
-    const quietMs = one.quietUntil - clock.now().getTime();
+    const quietMs = one.quietUntil - clock.steadyMs();
     if (quietMs > 0) {
       one.timer ??= clock.setTimer(quietMs, () => {
         one.timer = undefined;
@@ -83,7 +83,7 @@ export function createEventRecorder({
       });
       return;
     }
-    if (waiting.length >= maxWaiting || !nodeBudget.take("", clock.now())) {
+    if (waiting.length >= maxWaiting || !nodeBudget.take("", clock.steadyMs())) {
       log.debug({ pod: podKeyOf(one.pod), event: one.facts.reason }, "event isn't written: too many at once");
       return;
     }
@@ -102,7 +102,7 @@ export function createEventRecorder({
     for (let tries = 1; !stopped.signal.aborted; tries += 1) {
       try {
         one.waiting = false;
-        one.quietUntil = clock.now().getTime() + repeatMs;
+        one.quietUntil = clock.steadyMs() + repeatMs;
         await write(one);
         return;
       } catch (thrown) {
@@ -153,7 +153,7 @@ export function createEventRecorder({
       if (one) {
         one.count += 1;
         one.last = now;
-      } else if (podBudgets.take(pod.uid, now)) {
+      } else if (podBudgets.take(pod.uid, clock.steadyMs())) {
         const name = eventNameFor(pod.name);
         one = {
           pod,

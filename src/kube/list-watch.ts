@@ -53,7 +53,7 @@ export async function listAndWatch(options: ListWatchOptions, signal: AbortSigna
   let failures = 0;
 
   while (!signal.aborted) {
-    const startedAt = clock.now().getTime();
+    const startedAt = clock.steadyMs();
     let progress = false;
     let failure: PodplugError | undefined;
     let ending: "ended" | "expired" = "ended";
@@ -79,7 +79,7 @@ export async function listAndWatch(options: ListWatchOptions, signal: AbortSigna
     }
     if (signal.aborted) return;
     options.onRestart?.(failure ? "failed" : ending);
-    const lastedMs = clock.now().getTime() - startedAt;
+    const lastedMs = clock.steadyMs() - startedAt;
     if (!failure && lastedMs >= shortWatchMs) failures = 0;
     else failures = progress || lastedMs >= longWatchMs ? 1 : failures + 1;
     if (failure) trouble.tell(failure, failures);

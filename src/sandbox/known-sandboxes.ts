@@ -30,7 +30,7 @@ export function createKnownSandboxes(clock: Clock) {
     readonly readyAtMs: number;
   }
   const entries = new Map<string, Entry>();
-  const nowMs = (): number => clock.now().getTime();
+  const nowMs = (): number => clock.steadyMs();
 
   function remember(entry: KnownSandbox): void {
     entries.delete(entry.id);

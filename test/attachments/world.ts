@@ -28,6 +28,7 @@ function createManualClock(): Clock & {
   return {
     delays,
     now: () => new Date("2026-01-02T03:04:05Z"),
+    steadyMs: () => 0,
     setTimer(delayMs, action) {
       delays.push(delayMs);
       timers.add(action);

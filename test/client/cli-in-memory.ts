@@ -44,6 +44,7 @@ export interface CliWorld {
 
 export const testClock: Clock = {
   now: () => new Date("2026-01-02T03:04:05Z"),
+  steadyMs: () => 0,
   setTimer: () => ({ [Symbol.dispose]() {} }),
 };
 

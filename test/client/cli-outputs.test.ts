@@ -374,6 +374,7 @@ test("what takes longer than a second is told on a terminal, and erased in the e
   let due: (() => void) | undefined;
   const clock = {
     now: () => new Date(nowMs),
+    steadyMs: () => nowMs,
     setTimer(delayMs: number, action: () => void) {
       expect(delayMs).toBe(1000);
       due = action;

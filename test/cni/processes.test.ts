@@ -87,7 +87,7 @@ test("processes that start others while they are ended are all ended", async () 
 
 test("a process that doesn't end is reported after the time allowed", async () => {
   await start(marked());
-  const spentClock = { ...impatientClock(), now: () => new Date(ticks.shift() ?? 20_000) };
+  const spentClock = { ...impatientClock(), steadyMs: () => ticks.shift() ?? 20_000 };
   const ticks = [0];
   // Found once more after its end was asked for: the clock leaves no time to look again.
   await expect(endProcesses(prefix, { clock: spentClock }, untilDone)).rejects.toMatchObject({
@@ -109,7 +109,7 @@ test("looking stops when the signal aborts", async () => {
 test("the process that looks is never found", async () => {
   const script = `
     const { findMarkedProcesses, endProcesses } = await import(${JSON.stringify(import.meta.resolve("../../src/cni/processes.ts"))});
-    const clock = { now: () => new Date(), setTimer: (ms, f) => { setTimeout(f, ms); return { [Symbol.dispose]() {} }; } };
+    const clock = { now: () => new Date(), steadyMs: () => performance.now(), setTimer: (ms, f) => { setTimeout(f, ms); return { [Symbol.dispose]() {} }; } };
     await endProcesses("self/", { clock }, new AbortController().signal);
     console.log(JSON.stringify(await findMarkedProcesses("self/")));`;
   const child = spawn(process.execPath, ["--input-type=module", "-e", script], {

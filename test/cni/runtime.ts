@@ -33,6 +33,7 @@ export function impatientClock(onWait: () => void = () => {}): Clock & { readonl
   return {
     delays,
     now: () => new Date(0),
+    steadyMs: () => 0,
     setTimer(delayMs, action) {
       delays.push(delayMs);
       onWait();

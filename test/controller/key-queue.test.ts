@@ -15,6 +15,7 @@ function createQueue(work: (key: string) => Promise<Outcome>, maxConcurrent = 8)
     maxConcurrent,
     clock: {
       now: () => new Date(now),
+      steadyMs: () => now,
       setTimer(delayMs, action) {
         delays.push(delayMs);
         timers.add(action);

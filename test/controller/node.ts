@@ -24,6 +24,7 @@ function createSteppedClock(): Clock & {
   const timers = new Set<{ readonly dueMs: number; readonly action: () => void }>();
   return {
     now: () => new Date(nowMs),
+    steadyMs: () => nowMs,
     setTimer(delayMs, action) {
       const timer = { dueMs: nowMs + delayMs, action };
       timers.add(timer);

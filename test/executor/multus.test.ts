@@ -77,7 +77,11 @@ function executorAt(path: string) {
   kernel.addNetns("/run/netns/a");
   const direct = createFakeExecutor(kernel);
   let nowMs = 0;
-  const clock = { now: () => new Date(nowMs), setTimer: () => ({ [Symbol.dispose]: () => undefined }) };
+  const clock = {
+    now: () => new Date(nowMs),
+    steadyMs: () => nowMs,
+    setTimer: () => ({ [Symbol.dispose]: () => undefined }),
+  };
   const api = createMultusApi({ socketPath: () => path });
   const executor = createMultusExecutor({ api, direct, clock, log: silentLogger });
   return { executor, direct, pass: (ms: number) => (nowMs += ms) };

@@ -67,9 +67,12 @@ interface StatusEntry {
 export async function makePodNode({
   binDirs = [],
   config = {},
+  before = [],
 }: {
   readonly binDirs?: readonly string[];
   readonly config?: JsonObject;
+  /** A command that runs the agent. */
+  readonly before?: readonly string[];
 } = {}): Promise<PodNode> {
   await using cleanup = new AsyncDisposableStack();
   const api = cleanup.use(await startFakeApiServer());
@@ -93,7 +96,7 @@ export async function makePodNode({
       },
     }),
   );
-  let agent = await startAgentProgram(node.configFile);
+  let agent = await startAgentProgram(node.configFile, before);
   cleanup.defer(() => agent[Symbol.asyncDispose]());
   const client = cleanup.use(createNodeClient({ server: `unix://${node.socket}` }));
   let pods = 0;
@@ -120,7 +123,7 @@ export async function makePodNode({
       await agent.ended;
     },
     async start() {
-      agent = await startAgentProgram(node.configFile);
+      agent = await startAgentProgram(node.configFile, before);
     },
     define,
     async startPod(name, networks) {

@@ -16,6 +16,7 @@ import { type ApiObject, startFakeApiServer } from "./fake-api-server.ts";
 /** As the system's, but what is waited for comes a hundred times sooner. */
 export const hastyClock: Clock = {
   now: () => new Date(),
+  steadyMs: () => performance.now(),
   setTimer: (delayMs, action) => systemClock.setTimer(delayMs / 100, action),
 };
 

@@ -259,7 +259,7 @@ test("of five hundred pods with large annotations only what is read is held", as
 
 test("a cluster that went back in time, which no watch tells, is noticed by a list now and then", async () => {
   let aheadMs = 0;
-  const clock = { ...hastyClock, now: () => new Date(Date.now() + aheadMs) };
+  const clock = { ...hastyClock, steadyMs: () => performance.now() + aheadMs };
   await using world = await createClusterWorld();
   world.setPod("demo/web");
   world.setPod("demo/since-then");
@@ -309,7 +309,11 @@ test("a feed that is closed leaves nothing behind, at whatever it was", async ()
   await listing[Symbol.asyncDispose]();
 
   world.server.trick(list, (_request, response) => sendStatus(response, 503, "away"), 100);
-  const patient = { now: () => new Date(), setTimer: () => ({ [Symbol.dispose]() {} }) };
+  const patient = {
+    now: () => new Date(),
+    steadyMs: () => performance.now(),
+    setTimer: () => ({ [Symbol.dispose]() {} }),
+  };
   const pausing = world.startFeed(undefined, patient);
   await eventually(() => world.server.seen.length === 4, "the feed has asked");
   await pausing[Symbol.asyncDispose]();

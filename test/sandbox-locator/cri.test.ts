@@ -43,7 +43,7 @@ async function makeWorld(
   const locator = createCriLocator({
     socketPath: runtime.socketPath,
     interfaces,
-    clock: { ...systemClock, now: () => new Date(nowMs) },
+    clock: { ...systemClock, steadyMs: () => nowMs },
     log: silentLogger,
     ...options,
   });

@@ -124,7 +124,7 @@ describe("a plain container", () => {
 
 test("what was learnt of a pod is used again with one question", async () => {
   let nowMs = 0;
-  const { docker, locator } = await makeWorld({ clock: { ...systemClock, now: () => new Date(nowMs) } });
+  const { docker, locator } = await makeWorld({ clock: { ...systemClock, steadyMs: () => nowMs } });
   docker.addPod(web);
   const sandbox = await locator.locate({ kind: "pod", pod: web }, signal);
   docker.takeCalls();

@@ -12,6 +12,7 @@ export function createManualClock(start = new Date("2026-01-01T00:00:00Z")): Man
   const timers = new Set<{ readonly at: number; readonly action: () => void }>();
   return {
     now: () => new Date(now),
+    steadyMs: () => now,
     setTimer(delayMs, action) {
       const timer = { at: now + delayMs, action };
       timers.add(timer);

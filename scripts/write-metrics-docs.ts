@@ -39,7 +39,9 @@ writePage(
     `
 ## Of the process
 
-prom-client's own, the names that dashboards for Node.js know:
+prom-client's own, the names that dashboards for Node.js know. The event loop is
+looked at every 20 ms, and the delays of \`nodejs_eventloop_lag_min\` to \`_p99\`
+are told with these 20 ms.
 
 | Metric | |
 |---|---|

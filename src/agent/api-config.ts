@@ -34,6 +34,7 @@ const rule = z.strictObject({
         "network-attachment-definitions",
         "directorynetworks",
         "kaloomnetworks",
+        "contivnetworks",
         "netns",
         "containers",
         "metrics",

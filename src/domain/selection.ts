@@ -3,7 +3,7 @@ import { PodplugError } from "./errors.ts";
 import type { JsonObject } from "./json.ts";
 import { isCniName, isInterfaceName, isObjectName } from "./names.ts";
 
-export const networkSources = ["netAttachDef", "kaloom", "directory", "inline"] as const;
+export const networkSources = ["netAttachDef", "kaloom", "directory", "inline", "contiv"] as const;
 export type NetworkSource = (typeof networkSources)[number];
 
 /**

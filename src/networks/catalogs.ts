@@ -41,6 +41,8 @@ export function createCatalogs(catalogs: readonly SourcedCatalog[]): NetworkCata
 
 function isAskedFor(source: NetworkSource, { config, source: asked }: NetworkSelection): boolean {
   if (config !== undefined) return source === "inline";
+  // Any pod's annotation names a network without its source: contiv's are for those whom its intent names.
+  if (source === "contiv") return asked === "contiv";
   return source !== "inline" && (asked === undefined || asked === source);
 }
 

@@ -9,6 +9,7 @@ const sourceNumbers = {
   kaloom: proto.NetworkSource.KALOOM,
   directory: proto.NetworkSource.DIRECTORY,
   inline: proto.NetworkSource.INLINE,
+  contiv: proto.NetworkSource.CONTIV,
 } as const satisfies Record<NetworkSource, proto.NetworkSource>;
 
 const sources = new Map<proto.NetworkSource, NetworkSource | undefined>([

@@ -112,6 +112,15 @@ const calls: readonly (readonly [string, (api: NodeApi) => Promise<unknown>, rea
     ],
   ],
   [
+    "attach from contiv's intent",
+    (api) =>
+      api.attach({ ...mine, network: { name: "net-b", namespace: "tenant-a", source: "contiv" } }, signal),
+    [
+      { verb: "create", resource: "podnetworks", namespace: "demo", name: "web" },
+      { verb: "get", resource: "contivnetworks", name: "tenant-a.net-b" },
+    ],
+  ],
+  [
     "attach to a bare namespace",
     (api) => api.attach({ target: bare, network: { name: "net-b", source: "directory" } }, signal),
     [

@@ -63,6 +63,8 @@ function networkAccesses(
       case "directory":
         // Its networks have no namespaces: one that is asked for with a namespace isn't found there.
         return namespace === undefined ? [{ verb: "get", resource: "directorynetworks", name }] : [];
+      case "contiv":
+        return [{ verb: "get", resource: "contivnetworks", name: `${namespace}.${name}` }];
       case "inline":
         // Without a configuration the node refuses the selection.
         return [];

@@ -57,6 +57,7 @@ export interface Access {
     | "network-attachment-definitions"
     | "directorynetworks"
     | "kaloomnetworks"
+    | "contivnetworks"
     | "netns"
     | "containers"
     /** The page /metrics, for the API server a path and no resource. */

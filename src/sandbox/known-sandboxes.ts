@@ -9,6 +9,8 @@ export interface KnownSandbox {
   readonly id: string;
   readonly pod?: PodRef | undefined;
   readonly sandbox?: Sandbox | undefined;
+  /** To its namespace by its first process, where the runtime tells one. */
+  readonly processPath?: string | undefined;
   readonly refusal?: { readonly reason: Reason; readonly message: string } | undefined;
 }
 

@@ -25,9 +25,9 @@ export interface RuntimeLocatorOptions {
 
 /**
  * The SandboxLocator that all container runtimes share. What it learnt of a
- * sandbox it remembers by the sandbox's ID, and asks the runtime before each
- * use only whether the sandbox is still ready. Failures besides the
- * contract's: HOST_NETWORK, UID_MISMATCH, NAMESPACE_HIDDEN, and UNSUPPORTED
+ * sandbox it remembers by the sandbox's ID, and before each use finds out only
+ * whether the sandbox is still ready: by its process, else from the runtime.
+ * Failures besides the contract's: HOST_NETWORK, UID_MISMATCH, NAMESPACE_HIDDEN, and UNSUPPORTED
  * when the runtime doesn't say where the namespace is.
  */
 export function createRuntimeLocator(runtime: Runtime, options: RuntimeLocatorOptions): SandboxLocator {
@@ -54,16 +54,28 @@ export function createRuntimeLocator(runtime: Runtime, options: RuntimeLocatorOp
   }
 
   async function isCurrent(entry: KnownSandbox, signal: AbortSignal): Promise<boolean> {
-    const [ready, unchanged] = await Promise.all([isReady(entry.id, signal), isUnchanged(entry, signal)]);
+    const [ready, unchanged] = await Promise.all([isReady(entry, signal), isUnchanged(entry, signal)]);
     if (!ready || !unchanged) known.forget(entry.id);
     return ready && unchanged;
   }
 
-  async function isReady(id: string, signal: AbortSignal): Promise<boolean> {
+  async function isReady(entry: KnownSandbox, signal: AbortSignal): Promise<boolean> {
+    const { id } = entry;
     if (known.wasJustReady(id)) return true;
-    const ready = await runtime.isReady(id, signal);
+    const ready = (await hasProcess(entry, signal)) || (await runtime.isReady(id, signal));
     if (ready) known.sawReady(id);
     return ready;
+  }
+
+  /**
+   * Its first process, alive in its namespace, says that it runs, sooner and
+   * for less than the runtime does. Where there is none to be seen, or another
+   * one has its PID by now, that says nothing.
+   */
+  async function hasProcess({ sandbox, processPath }: KnownSandbox, signal: AbortSignal): Promise<boolean> {
+    if (!sandbox || processPath === undefined) return false;
+    const netns = await interfaces.identify(processPath, signal).catch(() => undefined);
+    return netns !== undefined && isSameNetns(netns, sandbox.netns);
   }
 
   async function learn(id: string, signal: AbortSignal): Promise<KnownSandbox> {
@@ -93,7 +105,8 @@ export function createRuntimeLocator(runtime: Runtime, options: RuntimeLocatorOp
             reason: "NAMESPACE_HIDDEN",
             message: `${what} is run by ${hiding}, which hides the namespace from it`,
           } as const);
-    return { id, pod, refusal, sandbox: { id, netnsPath: path, netns, ...(pod && { pod }) } };
+    const processPath = look.netnsPaths.find((each) => each.startsWith("/proc/"));
+    return { id, pod, refusal, processPath, sandbox: { id, netnsPath: path, netns, ...(pod && { pod }) } };
   }
 
   async function namespaceOf(

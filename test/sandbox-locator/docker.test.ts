@@ -133,6 +133,31 @@ test("what was learnt of a pod is used again with one question", async () => {
   expect(docker.takeCalls()).toEqual({ "/containers/ID/json": 1 });
 });
 
+test("a container whose process is seen in its namespace is used again without a question", async () => {
+  let nowMs = 0;
+  const { docker, interfaces, locator } = await makeWorld({
+    clock: { ...systemClock, now: () => new Date(nowMs) },
+  });
+  const { id, netnsPath, pid } = docker.add("vnf");
+  interfaces.addPath(`/proc/${pid}/ns/net`, netnsPath);
+  const sandbox = await locator.locate(container(id), signal);
+  docker.takeCalls();
+  nowMs += 60_000;
+  expect(await locator.locate(container(id), signal)).toEqual(sandbox);
+  expect(docker.takeCalls()).toEqual({});
+
+  // The PID is another one's now.
+  interfaces.removePath(`/proc/${pid}/ns/net`);
+  interfaces.addNetns(`/proc/${pid}/ns/net`);
+  nowMs += 60_000;
+  expect(await locator.locate(container(id), signal)).toEqual(sandbox);
+  expect(docker.takeCalls()).toEqual({ "/containers/ID/json": 1 });
+
+  docker.stop(id);
+  nowMs += 60_000;
+  await expect(locator.locate(container(id), signal)).rejects.toEqual(failure("SANDBOX_NOT_READY"));
+});
+
 test("it says what runs here", async () => {
   const { locator } = await makeWorld();
   expect(await locator.describe(signal)).toBe("docker 28.5.2");

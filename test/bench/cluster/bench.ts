@@ -164,6 +164,17 @@ for (let run = -warmUps; run < runs; run += 1) {
   note("bare plugin: DEL", bareDelMs);
 }
 
+/** Of the agent alone, its plugins apart. */
+async function processorMs(): Promise<number> {
+  const stat = await readFile(`/proc/${agent.program.pid}/stat`, "utf8");
+  const [userTicks = "0", systemTicks = "0"] = stat
+    .replace(/^.*\) /, "")
+    .split(" ")
+    .slice(11);
+  return (Number(userTicks) + Number(systemTicks)) * 10;
+}
+
+const processorBeforeMs = await processorMs();
 for (let round = -1; round < rounds; round += 1) {
   for (const [verb, work] of [
     ["add", add],
@@ -178,6 +189,8 @@ for (let round = -1; round < rounds; round += 1) {
     await delay(1_500);
   }
 }
+const processorEachMs = ((await processorMs()) - processorBeforeMs) / (burst.length * (rounds + 1));
 
 console.log(figuresTable(Array.from(times, ([what, valuesMs]) => ({ what, valuesMs }))));
 console.log(`\nThe agent's resident memory: ${idleMb} MB idle, ${await residentMb()} MB after the runs.`);
+console.log(`Its processor time for an add and a del of the bursts: ${processorEachMs.toFixed(1)} ms.`);

@@ -10,6 +10,7 @@ import type { AnnotationReader } from "./annotations/contract.ts";
 import { isDrifted } from "./attachments.ts";
 import { KeyQueue } from "./key-queue.ts";
 import { KnownAttachments, podKeyOfInterface } from "./known-attachments.ts";
+import { PodLooks } from "./pod-looks.ts";
 import { createPublisher } from "./publish.ts";
 import { createReconciler } from "./reconcile.ts";
 
@@ -52,9 +53,10 @@ const longestDelayMs = 10_000;
 export async function runController(options: ControllerOptions, stopped: AbortSignal): Promise<void> {
   const { api, pods, annotations, clock, random, log } = options;
   const known = new KnownAttachments();
+  const looks = new PodLooks();
   const publishing = new KeyQueue({ ...options, name: "publish", work: (key, stop) => publish(key, stop) });
-  const publish = createPublisher({ ...options, known });
-  const reconcile = createReconciler({ ...options, known, publish: (key) => publishing.add(key) });
+  const publish = createPublisher({ ...options, known, looks });
+  const reconcile = createReconciler({ ...options, known, looks, publish: (key) => publishing.add(key) });
   const reconciling = new KeyQueue({ ...options, name: "reconcile", work: reconcile });
   const ended = new AbortController();
   const signal = AbortSignal.any([stopped, ended.signal]);
@@ -119,6 +121,7 @@ export async function runController(options: ControllerOptions, stopped: AbortSi
     const key = podKeyOfInterface(event.interface);
     if (key === undefined) return;
     const isOwn = owners.has(event.interface.owner);
+    if (!isOwn || event.kind !== "attached") looks.distrust(key);
     const isDamaged = event.kind === "changed" && isDrifted(event.interface);
     // What a reconciler makes it publishes itself. What goes may have gone behind its back, or make room.
     if (event.kind === "detached" || isDamaged) reconciling.nudge(key);

@@ -8,6 +8,7 @@ import { networkStatusAnnotation } from "../kube/contract.ts";
 import { withDeadline } from "./deadline.ts";
 import { type Outcome, outcomeOf } from "./key-queue.ts";
 import type { KnownAttachments } from "./known-attachments.ts";
+import type { PodLooks } from "./pod-looks.ts";
 import { isKubeVirt, targetOf } from "./pod-words.ts";
 import { nextStatus } from "./status.ts";
 import { interfaceOf, isDefault, readStatus } from "./status-entries.ts";
@@ -18,6 +19,7 @@ export interface PublisherOptions {
   readonly status: PodStatusWriter;
   readonly events: EventRecorder;
   readonly known: KnownAttachments;
+  readonly looks: PodLooks;
   readonly defaultNetworkName: string | undefined;
   readonly timeoutMs: number;
   readonly clock: Clock;
@@ -37,11 +39,12 @@ interface Memory {
 
 /** Brings a pod's network-status to what is in the pod; returns whether to try again. */
 export function createPublisher(options: PublisherOptions) {
-  const { api, pods, status, events, known, clock, timeoutMs, log } = options;
+  const { api, pods, status, events, known, looks, clock, timeoutMs, log } = options;
   const memories = new Map<PodKey, Memory>();
 
   return async function publish(key: PodKey, signal: AbortSignal): Promise<Outcome> {
     const pod = pods.get(key);
+    let seen = looks.take(key);
     if (!pod || pod.deletionTimestamp) {
       memories.delete(key);
       return "done";
@@ -51,7 +54,8 @@ export function createPublisher(options: PublisherOptions) {
     if (!known.has(key) && !namesInterfaces(text)) return "done";
     try {
       for (let round = 0; round < maxConflicts; round += 1) {
-        const interfaces = await call(signal, (each) => api.list({ target: targetOf(pod) }, each));
+        const interfaces = seen ?? (await call(signal, (each) => api.list({ target: targetOf(pod) }, each)));
+        seen = undefined;
         const next = nextStatus({
           text,
           interfaces,

@@ -19,6 +19,7 @@ import {
 } from "./events.ts";
 import { type Outcome, outcomeOf, worse } from "./key-queue.ts";
 import type { KnownAttachments } from "./known-attachments.ts";
+import type { PodLook, PodLooks } from "./pod-looks.ts";
 import { isKubeVirt, targetOf } from "./pod-words.ts";
 import { readStatus } from "./status-entries.ts";
 import type { Step } from "./steps.ts";
@@ -29,6 +30,7 @@ export interface ReconcilerOptions {
   readonly events: EventRecorder;
   readonly annotations: readonly AnnotationReader[];
   readonly known: KnownAttachments;
+  readonly looks: PodLooks;
   readonly heals: boolean;
   readonly ifNaming: "npwg" | "hash";
   readonly timeoutMs: number;
@@ -44,7 +46,7 @@ export interface ReconcilerOptions {
  * found again by the next look.
  */
 export function createReconciler(options: ReconcilerOptions) {
-  const { api, pods, events, annotations, known, clock, timeoutMs, log, publish } = options;
+  const { api, pods, events, annotations, known, looks, clock, timeoutMs, log, publish } = options;
   /** What was refused and told already, so that it is told once. */
   const told = new Map<PodKey, { readonly uid: string; readonly texts: Map<string, string> }>();
 
@@ -63,12 +65,14 @@ export function createReconciler(options: ReconcilerOptions) {
     const asks = wanted.some((each) => each.wanted.kind === "valid" && each.wanted.selections.length > 0);
     let outcome: Outcome = "done";
     if (asks || known.has(key)) {
+      const look = looks.begin(key);
       let interfaces: readonly PodInterface[];
       try {
         interfaces = await call(signal, (each) => api.list({ target: targetOf(pod) }, each));
       } catch (thrown) {
         return signal.aborted ? "done" : lookFailed(key, pod, asks, asPodplugError(thrown));
       }
+      look.saw(interfaces);
       tellOnce(key, pod, "target", []);
       tellDrifted(key, pod, interfaces);
       for (const each of wanted) {
@@ -83,7 +87,7 @@ export function createReconciler(options: ReconcilerOptions) {
           heals: options.heals,
           ifNaming: options.ifNaming,
         });
-        outcome = worse(outcome, await carryOut(key, pod, each.reader, steps, signal));
+        outcome = worse(outcome, await carryOut(key, pod, each.reader, steps, look, signal));
       }
     }
     publish(key);
@@ -95,6 +99,7 @@ export function createReconciler(options: ReconcilerOptions) {
     pod: Pod,
     reader: AnnotationReader,
     steps: readonly Step[],
+    look: PodLook,
     signal: AbortSignal,
   ): Promise<Outcome> {
     let outcome: Outcome = "done";
@@ -107,7 +112,8 @@ export function createReconciler(options: ReconcilerOptions) {
         lostStays = false;
         continue;
       }
-      const failure = await take(pod, reader, step, signal);
+      const failure = await take(pod, reader, step, look, signal);
+      if (failure !== "done") look.distrust();
       outcome = worse(outcome, failure);
       lostStays = failure !== "done" && step.kind === "detach" && step.why === "lost";
       if (index < steps.length - 1) publish(key);
@@ -115,14 +121,21 @@ export function createReconciler(options: ReconcilerOptions) {
     return outcome;
   }
 
-  async function take(pod: Pod, reader: AnnotationReader, step: Step, signal: AbortSignal): Promise<Outcome> {
+  async function take(
+    pod: Pod,
+    reader: AnnotationReader,
+    step: Step,
+    look: PodLook,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
     switch (step.kind) {
       case "attach":
-        return await attach(pod, reader, step, signal);
+        return await attach(pod, reader, step, look, signal);
       case "adopt":
+        look.distrust();
         return await adopt(pod, reader, step, signal);
       case "detach":
-        return await detach(pod, step, signal);
+        return await detach(pod, step, look, signal);
     }
   }
 
@@ -140,11 +153,13 @@ export function createReconciler(options: ReconcilerOptions) {
     pod: Pod,
     { owner }: AnnotationReader,
     { network, selection, key, replace }: Step & { kind: "attach" },
+    look: PodLook,
     signal: AbortSignal,
   ): Promise<Outcome> {
     try {
       const request = { target: targetOf(pod), network: selection, owner, key, replace };
       const answer = await call(signal, (each) => api.attach(request, each));
+      look.attached(answer.interface);
       if (answer.created) events.record(pod, addedEvent(answer.interface));
       return "done";
     } catch (thrown) {
@@ -182,6 +197,7 @@ export function createReconciler(options: ReconcilerOptions) {
   async function detach(
     pod: Pod,
     { attachment, why }: Step & { kind: "detach" },
+    look: PodLook,
     signal: AbortSignal,
   ): Promise<Outcome> {
     const { network, name, attachmentId } = attachment;
@@ -189,6 +205,7 @@ export function createReconciler(options: ReconcilerOptions) {
     try {
       const request = { target: targetOf(pod), which: { by: "id", attachmentId } } as const;
       const answer = await call(signal, (each) => api.detach(request, each));
+      look.detached(attachmentId);
       if (!answer.detached) known.expectNoEnd(attachmentId);
       if (answer.detached && why === "unwanted") events.record(pod, removedEvent(attachment));
       return "done";

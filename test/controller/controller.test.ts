@@ -121,6 +121,32 @@ describe("what others plugged", () => {
     expect(node.state("web")).toEqual(nothing);
   });
 
+  test.each(["before", "after"] as const)(
+    "by the API %s the annotation's own step hung is shown in the status too",
+    async (when) => {
+      const node = await createNode();
+      await node.addPod("web", "");
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const plug = () =>
+        node.world
+          .as("orchestrator")
+          .attach({ target: podTarget("web"), network: { name: "red", interface: "net7" } }, neverAborted);
+      let plugging = when === "before" ? plug() : undefined;
+      node.world.executor.holdOn("add", promise);
+      await node.setNetworks("web", "blue@net1");
+      plugging ??= plug();
+      await quiet();
+      resolve();
+      await plugging;
+      await quiet();
+      expect(node.state("web").status.toSorted()).toEqual([
+        "eth0 cluster",
+        "net1 default/blue",
+        "net7 default/red",
+      ]);
+    },
+  );
+
   test("under a name that the annotation wants is in use until they let go of it", async () => {
     const node = await createNode();
     await node.addPod("web");

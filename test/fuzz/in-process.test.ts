@@ -11,6 +11,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import * as proto from "../../gen/podplug/v1/node_pb.ts";
 import { decodeRecord, encodeRecord } from "../../src/attachments/record-file.ts";
+import { cacheKind, decodeCacheEntry, encodeCacheEntry } from "../../src/cni/cache.ts";
 import { printNetworkList, readNetworkList } from "../../src/cni/network-list.ts";
 import { failureOfExit } from "../../src/cni/plugin-outcome.ts";
 import { convertResult, readResult, toNewestResult } from "../../src/cni/results.ts";
@@ -194,6 +195,22 @@ describe("no input breaks", () => {
         const file = decodeRecord(bytes);
         if (file.kind !== "record") return;
         expect(decodeRecord(Buffer.from(encodeRecord(file.record)))).toMatchObject({ kind: "record" });
+      });
+    },
+    fuzzTimeoutMs,
+  );
+
+  test(
+    "what reads other runtimes' attachments",
+    () => {
+      const { chain, ifName } = recordOf();
+      const entry = encodeCacheEntry({ kind: cacheKind, containerId: "c-1", ifName, ...chain });
+      return fuzz(texts([JSON.stringify(entry)]), (text) => {
+        try {
+          decodeCacheEntry(text);
+        } catch (error) {
+          expect(error).toMatchObject({ reason: "JOURNAL_FAILED" });
+        }
       });
     },
     fuzzTimeoutMs,

@@ -1,8 +1,11 @@
+import type { PeerCertificate } from "node:tls";
 import { describe, expect, test } from "vitest";
+import type { Clock } from "../../src/domain/clock.ts";
 import { PodplugError } from "../../src/domain/errors.ts";
 import { neverAborted as signal } from "../../src/domain/signals.ts";
 import type { KubeUser } from "../../src/kube/contract.ts";
 import { createTokenCredential } from "../../src/server/auth/bearer-token.ts";
+import { createCertificateCredential } from "../../src/server/auth/client-certificate.ts";
 import type { Access } from "../../src/server/auth/contract.ts";
 import { createAuthenticator } from "../../src/server/auth/credentials.ts";
 import { createReviewAuthorizer } from "../../src/server/auth/subject-access-review.ts";
@@ -125,6 +128,34 @@ describe("a bearer token", () => {
     for (let count = 0; count < 5000; count += 1) await showToken(`made-up-${count}`).catch(() => undefined);
     reviewer.failWith(away);
     expect((await showToken(token)).name).toBe(user.name);
+  });
+});
+
+describe("a client certificate", () => {
+  const validTo = new Date("2026-01-01T01:00:00Z");
+  const part = (fingerprint256: string, CN: string) =>
+    ({ fingerprint256, subject: { CN }, valid_to: validTo.toUTCString() }) as unknown as PeerCertificate;
+  const show = (clock: Clock, authorities: readonly string[]) => {
+    const trusts = (fingerprint256: string): boolean => authorities.includes(fingerprint256);
+    const clientCertificate = { chain: [part("leaf", "operator"), part("root", "authority")] };
+    const facts = { transport: "tls", headers: new Headers(), clientCertificate } as const;
+    return createCertificateCredential({ trusts, clock })(facts, signal);
+  };
+
+  test("ends on a connection that was open before", async () => {
+    const clock = createManualClock();
+    clock.advance(3_600_000);
+    expect(await show(clock, ["root"])).toMatchObject({ name: "operator" });
+    clock.advance(1);
+    await expect(show(clock, ["root"])).rejects.toEqual(failure("UNAUTHENTICATED", "has expired"));
+  });
+
+  test("is believed as long as something of its chain is among the authorities", async () => {
+    expect(await show(createManualClock(), ["other", "root"])).toMatchObject({ name: "operator" });
+    expect(await show(createManualClock(), ["leaf"])).toMatchObject({ name: "operator" });
+    await expect(show(createManualClock(), ["other"])).rejects.toEqual(
+      failure("UNAUTHENTICATED", "no longer trusted"),
+    );
   });
 });
 

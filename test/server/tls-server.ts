@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, symlink, writeFile } from "node:fs/promises";
+import { mkdir, rename, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { createNodeClient, type NodeClient, type NodeClientOptions } from "../../src/client/node-client.ts";
@@ -110,8 +110,4 @@ export async function startTlsServer(
       return client;
     },
   };
-}
-
-export async function textOf(file: string): Promise<string> {
-  return await readFile(file, "utf8");
 }

@@ -22,7 +22,7 @@ export function createCertificateCredential(options: {
     if (fault !== undefined || !leaf) throw refusal(fault ?? "it can't be read");
     const now = clock.now().getTime();
     if (chain.some((certificate) => now > Date.parse(certificate.valid_to))) throw refusal("it has expired");
-    if (!chain.slice(1).some(({ fingerprint256 }) => trusts(fingerprint256))) {
+    if (!chain.some(({ fingerprint256 }) => trusts(fingerprint256))) {
       throw refusal("its authority is no longer trusted");
     }
     const { name, groups } = subjectOf(leaf);

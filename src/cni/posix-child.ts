@@ -26,18 +26,20 @@ export function createPosixStart(native: PosixSpawn): StartChild {
     const input = openStdinFile(run.stdin);
     // Node feeds a pipe as the program reads it.
     if (input === undefined) return await startNodeChild(run);
-    const stdout = native.pipe();
-    const stderr = native.pipe();
-    let pid: number;
-    try {
-      pid = native.spawn({ ...run, stdio: [input, stdout.write, stderr.write] });
-    } catch (error) {
-      closeSync(stdout.read);
-      closeSync(stderr.read);
-      throw error;
-    } finally {
-      for (const fd of [input, stdout.write, stderr.write]) closeSync(fd);
-    }
+    using theirs = new DisposableStack();
+    using ours = new DisposableStack();
+    theirs.defer(() => closeSync(input));
+    // Each as soon as it is there: the next may find no descriptor left.
+    const openPipe = (): { readonly read: number; readonly write: number } => {
+      const pipe = native.pipe();
+      theirs.defer(() => closeSync(pipe.write));
+      ours.defer(() => closeSync(pipe.read));
+      return pipe;
+    };
+    const stdout = openPipe();
+    const stderr = openPipe();
+    const pid = native.spawn({ ...run, stdio: [input, stdout.write, stderr.write] });
+    ours.move();
     return {
       pid,
       ended: children.ended(pid).then(toChildEnd),

@@ -242,8 +242,8 @@ export const reasons = {
     kind: "exhausted",
     transient: true,
     cause:
-      "A bound was reached: a request too large, too many calls in flight, or a watcher that doesn't read fast enough.",
-    cure: "Ask for less at once, and try again; a watcher starts again with a new snapshot.",
+      "A bound was reached: a request too large, too many calls in flight, a watcher that doesn't read fast enough, or more open files than the agent may have.",
+    cure: "Ask for less at once, and try again; a watcher starts again with a new snapshot. For open files, raise the limit that the agent is started with (LimitNOFILE of its unit).",
   },
   UNAUTHENTICATED: {
     kind: "unauthenticated",
@@ -355,9 +355,16 @@ export function isReason(word: string): word is Reason {
   return Object.hasOwn(reasons, word);
 }
 
-/** Any thrown thing as ours: what isn't a PodplugError yet is INTERNAL, with its cause kept. */
+/** The process, or the system, has as many files open as it may. */
+const outOfDescriptors: readonly (string | undefined)[] = ["EMFILE", "ENFILE"];
+
+/** Any thrown thing as ours: what isn't a PodplugError yet is INTERNAL, with its cause kept, or a lack of descriptors. */
 export function asPodplugError(thrown: unknown): PodplugError {
   if (thrown instanceof PodplugError) return thrown;
+  if (outOfDescriptors.includes(systemCodeOf(thrown))) {
+    const message = `the agent can't open one more file: ${messageOf(thrown)}`;
+    return new PodplugError("RESOURCE_EXHAUSTED", message, { cause: thrown });
+  }
   return new PodplugError("INTERNAL", messageOf(thrown), { cause: thrown });
 }
 

@@ -1,7 +1,7 @@
 import { closeSync, constants as files, fstatSync, open as openFile, openSync, statfsSync } from "node:fs";
 import { constants } from "node:os";
 import { promisify } from "node:util";
-import { messageOf, PodplugError, systemCodeOf } from "../domain/errors.ts";
+import { asPodplugError, messageOf, PodplugError, systemCodeOf } from "../domain/errors.ts";
 import type { Libc } from "./libc.ts";
 import { describeErrno } from "./system-call.ts";
 
@@ -108,6 +108,9 @@ async function openPath(path: string): Promise<number> {
           `can't open network namespace ${path}: the agent lacks CAP_SYS_PTRACE (below /proc) or the right to search the directory`,
           { cause },
         );
+      case "EMFILE":
+      case "ENFILE":
+        throw asPodplugError(cause);
       default:
         throw new PodplugError("INTERNAL", `can't open network namespace ${path}: ${messageOf(cause)}`, {
           cause,

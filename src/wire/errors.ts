@@ -39,7 +39,8 @@ export function connectErrorOf(thrown: unknown): ConnectError {
  * word stays in the message.
  */
 export function podplugErrorOf(thrown: unknown): PodplugError {
-  if (thrown instanceof PodplugError) return thrown;
+  const own = asPodplugError(thrown);
+  if (own.reason !== "INTERNAL" || own === thrown) return own;
   const error = ConnectError.from(thrown, Code.Internal);
   const [detail] = error.findDetails(proto.FailureSchema);
   if (!detail) return new PodplugError(reasonWithoutDetail(error.code), error.rawMessage, { cause: thrown });

@@ -34,6 +34,12 @@ describe("an error over the wire", () => {
     );
   });
 
+  test("is RESOURCE_EXHAUSTED when the system has no descriptor left, and INTERNAL when nobody knows what it is", () => {
+    const lacking = Object.assign(new Error("EMFILE: too many open files, pipe2"), { code: "EMFILE" });
+    expect(podplugErrorOf(lacking).reason).toBe("RESOURCE_EXHAUSTED");
+    expect(podplugErrorOf(new Error("oops")).reason).toBe("INTERNAL");
+  });
+
   test.each(everyReason)("has the code that the table gives to %s", (reason) => {
     const { code } = connectErrorOf(new PodplugError(reason, "it failed"));
     expect(codeToString(code)).toBe(kinds[reasons[reason].kind].code);

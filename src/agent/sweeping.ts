@@ -2,8 +2,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Engine } from "../attachments/engine.ts";
 import type { PodFeed } from "../kube/contract.ts";
 
-/** How often it is looked whether namespaces are gone: a tenth of a millisecond for each that has attachments. */
-const intervalMs = 10_000;
+/** How often what waits for its pod's next sandbox is tried. */
+const restoreEveryMs = 10_000;
+/**
+ * How often it is looked whether namespaces are gone, should nobody have told:
+ * a tenth of a millisecond of work for each that has attachments.
+ */
+const sweepEveryMs = 60_000;
 
 /**
  * How long after a pod's last sign its namespace is looked for, and how long
@@ -12,7 +17,7 @@ const intervalMs = 10_000;
  */
 const afterPodMs = [500, 2_500];
 
-/** Has the engine detach what ended with its sandbox: soon after a pod is gone, and every few seconds in any case. */
+/** Has the engine detach what ended with its sandbox: soon after a pod is gone, and now and then in any case. */
 export async function sweepOften(
   engine: Engine,
   pods: PodFeed | undefined,
@@ -21,7 +26,9 @@ export async function sweepOften(
   await Promise.all([sweepAtIntervals(), pods && sweepAfterPods(pods)]);
 
   async function sweepAtIntervals(): Promise<void> {
-    while (await passed(intervalMs)) await engine.sweep();
+    for (let atMs = restoreEveryMs; await passed(restoreEveryMs); atMs += restoreEveryMs) {
+      await (atMs % sweepEveryMs === 0 ? engine.sweep() : engine.restore());
+    }
   }
 
   async function sweepAfterPods(feed: PodFeed): Promise<void> {

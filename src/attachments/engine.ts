@@ -55,8 +55,10 @@ export interface Engine {
    * the plugins CHECK one attachment after the other. Until `signal` aborts.
    */
   watchOver(intervalMs: number, signal: AbortSignal): Promise<void>;
-  /** Detaches what ended with its namespace, and attaches again what waits for its pod's next one; to be called every few seconds, and when a pod is known to be gone. */
+  /** Detaches what ended with its namespace, and attaches again what waits for its pod's next one; to be called now and then, and when a pod is known to be gone. */
   sweep(): Promise<void>;
+  /** The latter alone, which costs nothing while nothing waits; to be called every few seconds. */
+  restore(): Promise<void>;
   /** Takes no new work, tells the watchers, and resolves when what had begun has ended. */
   drain(): Promise<void>;
 }
@@ -103,8 +105,9 @@ export function createEngine(options: EngineOptions): Engine {
   const detach = createDetach(core);
   const check = createCheck(core);
   const look = createLook(core);
-  const sweep = createSweep(core, createRestore(core, { retries, attachAgain }));
-  const lookOut = createWatchOver(core);
+  const restore = createRestore(core, { retries, attachAgain });
+  const sweep = createSweep(core, restore);
+  const lookOut = createWatchOver(core, sweep);
   const goRound = createCheckRound(core, check);
 
   async function info(signal: AbortSignal): Promise<NodeInfo> {
@@ -199,6 +202,7 @@ export function createEngine(options: EngineOptions): Engine {
       await Promise.all([lookOut(intervalMs, signal), goRound(intervalMs, signal)]);
     },
     sweep,
+    restore,
     drain,
   };
 }

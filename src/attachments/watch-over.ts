@@ -19,9 +19,10 @@ interface Watched {
 
 /**
  * Keeps what is told of the attachments true: whatever was done to an
- * interface by hand is told to the watchers as a change. It repairs nothing.
+ * interface by hand is told to the watchers as a change. It repairs nothing;
+ * what ended with its namespace the sweep takes.
  */
-export function createWatchOver(core: EngineCore) {
+export function createWatchOver(core: EngineCore, sweep: () => Promise<void>) {
   const { book, lanes, feed, namespaces, interfaceEvents, clock, log } = core;
 
   return async function watchOver(intervalMs: number, signal: AbortSignal): Promise<void> {
@@ -69,7 +70,7 @@ export function createWatchOver(core: EngineCore) {
     /** And looks, whether or not the kernel will tell: something may have changed before. */
     function follow(each: Watched): void {
       interfaceEvents
-        .follow(each.sandbox, () => look(each), signal)
+        .follow(each.sandbox, (news) => (news === "ended" ? end() : look(each)), signal)
         .then(
           (following) => {
             if (watched.get(each.sandbox.id) === each && !signal.aborted) each.following = following;
@@ -84,6 +85,10 @@ export function createWatchOver(core: EngineCore) {
           },
         )
         .finally(() => look(each));
+    }
+
+    function end(): void {
+      sweep().catch((error: unknown) => log.warn({ err: error }, "looking after an ended sandbox failed"));
     }
 
     /** Spread over the interval, so that there is no moment with much to do. */
@@ -122,7 +127,7 @@ export function createWatchOver(core: EngineCore) {
 
     async function lookInLane(sandbox: Sandbox): Promise<void> {
       if (core.isStopping()) return;
-      // One that is gone is the sweep's affair.
+      // One that can't be found is the sweep's affair.
       const there = await namespaces.find(sandbox, signal);
       if (!there) return;
       for (const record of book.ofSandbox(sandbox.id)) {

@@ -42,15 +42,18 @@ export interface InterfaceReader {
   list(place: NetnsPlace, signal: AbortSignal): Promise<readonly KernelInterface[]>;
 }
 
+/** What a follower of a namespace hears: `ended` is the last of it. */
+export type NetnsNews = "changed" | "ended";
+
 /** Tells when namespaces change. */
 export interface InterfaceEvents {
   /**
-   * Calls `changed` within a second after links or addresses of the namespace
-   * changed or may have, once for many changes in a row, until disposed of. A
-   * namespace that is followed ends as any other, and that is a change too.
+   * Calls `heard` within a second after links or addresses of the namespace
+   * changed or may have, once for many changes in a row, and when the namespace
+   * ended, until disposed of. One that is followed ends as any other.
    * InterfaceReader's failures, and UNSUPPORTED where the kernel doesn't tell.
    */
-  follow(place: NetnsPlace, changed: () => void, signal: AbortSignal): Promise<Disposable>;
+  follow(place: NetnsPlace, heard: (news: NetnsNews) => void, signal: AbortSignal): Promise<Disposable>;
 }
 
 export function isSameNetns(a: NetnsIdentity, b: NetnsIdentity): boolean {

@@ -2,11 +2,13 @@ import { closeSync, fstatSync } from "node:fs";
 import type { Clock } from "../domain/clock.ts";
 import { PodplugError } from "../domain/errors.ts";
 import { abortError } from "../domain/signals.ts";
-import type { InterfaceEvents, NetnsPlace } from "./contract.ts";
+import type { InterfaceEvents, NetnsNews, NetnsPlace } from "./contract.ts";
 import { type NetnsEvent, openEventSocket } from "./event-socket.ts";
 import { loadLibc } from "./libc.ts";
 import { openNetnsFile } from "./netns.ts";
 import { nsidOf } from "./nsid.ts";
+
+type Follower = (news: NetnsNews) => void;
 
 /** Plugging one interface is several changes within some milliseconds. */
 const quietMs = 200;
@@ -23,14 +25,25 @@ export async function createInterfaceEvents(options: {
 }): Promise<InterfaceEvents & Disposable> {
   const { clock, receiveBufferBytes = 4 * 1024 * 1024 } = options;
   const libc = await loadLibc();
-  const followers = new Map<number, Set<() => void>>();
-  const due = new Set<() => void>();
+  const followers = new Map<number, Set<Follower>>();
+  const due = new Map<Follower, NetnsNews>();
   let timer: Disposable | undefined;
-  let socket: Disposable | undefined;
+  const socket = openOrFault();
+
+  /** Where the kernel doesn't tell, each follower hears why. */
+  function openOrFault(): Disposable | PodplugError {
+    try {
+      return openEventSocket(libc, { receiveBufferBytes, heard });
+    } catch (error) {
+      if (error instanceof PodplugError) return error;
+      throw error;
+    }
+  }
 
   function heard(event: NetnsEvent): void {
     const concerned = event.kind === "missed" ? [...followers.values()] : [followers.get(event.nsid) ?? []];
-    for (const each of concerned) for (const changed of each) due.add(changed);
+    const news = event.kind === "ended" ? "ended" : "changed";
+    for (const each of concerned) for (const follower of each) due.set(follower, news);
     // Its number may be another's next.
     if (event.kind === "ended") followers.delete(event.nsid);
     if (due.size > 0) timer ??= clock.setTimer(quietMs, tell);
@@ -40,38 +53,38 @@ export async function createInterfaceEvents(options: {
     timer = undefined;
     const now = [...due];
     due.clear();
-    for (const changed of now) changed();
+    for (const [follower, news] of now) follower(news);
   }
 
-  function add(nsid: number, changed: () => void): Disposable {
+  function add(nsid: number, follower: Follower): Disposable {
     const own = followers.get(nsid) ?? new Set();
-    followers.set(nsid, own.add(changed));
+    followers.set(nsid, own.add(follower));
     return {
       [Symbol.dispose]() {
-        due.delete(changed);
-        own.delete(changed);
+        due.delete(follower);
+        own.delete(follower);
         if (own.size === 0 && followers.get(nsid) === own) followers.delete(nsid);
       },
     };
   }
 
   return {
-    async follow(place, changed, signal) {
+    async follow(place, follower, signal) {
       if (signal.aborted) throw abortError(signal, `following ${place.netnsPath}`);
-      socket ??= openEventSocket(libc, { receiveBufferBytes, heard });
+      if (socket instanceof PodplugError) throw socket;
       const fd = await openNetnsFile(place.netnsPath);
       try {
         requireSame(place, fd);
         const nsid = await nsidOf(fd, libc);
         // While the namespace is held open its number is nobody else's.
-        return add(nsid, changed);
+        return add(nsid, follower);
       } finally {
         closeSync(fd);
       }
     },
     [Symbol.dispose]() {
       timer?.[Symbol.dispose]();
-      socket?.[Symbol.dispose]();
+      if (!(socket instanceof PodplugError)) socket[Symbol.dispose]();
       followers.clear();
     },
   };

@@ -130,9 +130,10 @@ test("what is replaced is in the journal before ADD begins", async () => {
   const world = await createPodWorld();
   const { add } = world.executor;
   world.executor.add = async (attachment, signal) => {
-    expect(
-      (await world.journal.load()).map(({ chain }) => chain.routesBefore?.map(({ encoded }) => encoded)),
-    ).toEqual([["10.1.0.1 2 metric 100", "fd01::1 2"]]);
+    const noted = (await world.journal.load()).map(({ chain }) =>
+      chain.routesBefore?.map(({ encoded }) => Buffer.from(encoded, "base64").toString()),
+    );
+    expect(noted).toEqual([["10.1.0.1 2 metric 100", "fd01::1 2"]]);
     return await add(attachment, signal);
   };
   await plug(world, "net1", ["10.9.0.1"]);

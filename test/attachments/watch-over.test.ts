@@ -204,3 +204,14 @@ test("who stops watching leaves nobody following and no timer behind", async () 
   await over;
   expect([following, world.clock.waiting]).toEqual([0, 0]);
 });
+
+test("what a namespace took with it is detached as soon as the kernel tells of its end", async () => {
+  const world = await createWorld();
+  await attachBlue(world);
+  const events = await watchOver(world);
+  world.interfaces.removePath(path);
+  await settle();
+  expect(told(events)).toEqual(["detached net1"]);
+  expect(world.executor.leases()).toEqual([]);
+  expect(await world.states()).toEqual([]);
+});

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { InterfaceEvents, NetnsPlace } from "../../src/interfaces/contract.ts";
+import type { InterfaceEvents, NetnsNews, NetnsPlace } from "../../src/interfaces/contract.ts";
 import { eventually } from "../server/eventually.ts";
 import { failure } from "../support/failure.ts";
 
@@ -23,19 +23,16 @@ export function interfaceEventsContract(makeWorld: () => Promise<InterfaceEvents
 
   /** What follows a namespace, and can be waited for. */
   async function follow(events: InterfaceEvents, place: NetnsPlace) {
-    let heard = 0;
-    const changed = (): void => {
-      heard += 1;
-    };
-    const following = await events.follow(place, changed, signal);
+    const heard: NetnsNews[] = [];
+    const following = await events.follow(place, (news) => void heard.push(news), signal);
     return {
       following,
-      count: () => heard,
+      heard,
       /** Resolves once more is heard than there was before `act`. */
       async afterwards(act: () => Promise<void>): Promise<void> {
-        const before = heard;
+        const before = heard.length;
         await act();
-        await eventually(() => heard > before, "the change is told");
+        await eventually(() => heard.length > before, "the change is told");
       },
     };
   }
@@ -54,9 +51,9 @@ export function interfaceEventsContract(makeWorld: () => Promise<InterfaceEvents
     await using world = await makeWorld();
     const here = await follow(world.events, { netnsPath: world.netns });
     const there = await follow(world.events, { netnsPath: world.otherNetns });
-    const before = here.count();
+    const before = here.heard.length;
     await there.afterwards(() => world.removeLink(world.otherNetns, "blue"));
-    expect(here.count()).toBe(before);
+    expect(here.heard.length).toBe(before);
   });
 
   test("nothing is told to who has left, and everything to who stays", async () => {
@@ -64,15 +61,16 @@ export function interfaceEventsContract(makeWorld: () => Promise<InterfaceEvents
     const leaver = await follow(world.events, { netnsPath: world.netns });
     const stayer = await follow(world.events, { netnsPath: world.netns });
     leaver.following[Symbol.dispose]();
-    const before = leaver.count();
+    const before = leaver.heard.length;
     await stayer.afterwards(() => world.removeLink(world.netns, "blue"));
-    expect(leaver.count()).toBe(before);
+    expect(leaver.heard.length).toBe(before);
   });
 
   test("a namespace that is followed ends all the same, and its end is told", async () => {
     await using world = await makeWorld();
     const follower = await follow(world.events, { netnsPath: world.netns });
     await follower.afterwards(() => world.end(world.netns));
+    expect(follower.heard.at(-1)).toBe("ended");
   });
 
   test("a path that leads nowhere is TARGET_NOT_FOUND, one to another namespace than is meant SANDBOX_NOT_READY", async () => {

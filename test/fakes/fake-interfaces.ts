@@ -9,6 +9,7 @@ import {
   isSameNetns,
   type KernelInterface,
   type NetnsIdentity,
+  type NetnsNews,
   type NetnsPlace,
 } from "../../src/interfaces/contract.ts";
 
@@ -61,9 +62,9 @@ interface Netns {
   readonly inode: number;
   readonly cookie: number;
   readonly links: Map<string, KernelInterface>;
-  readonly followers: Set<() => void>;
+  readonly followers: Set<(news: NetnsNews) => void>;
   lastIndex: number;
-  /** Keyed by their encoded form: `GATEWAY INDEX …`. */
+  /** Keyed by their encoded form: `GATEWAY INDEX …` in base64. */
   readonly routes: Map<string, DefaultRoute>;
 }
 
@@ -125,24 +126,24 @@ export function createFakeInterfaces(): FakeInterfaces {
   };
 
   /** In a turn of its own, as from the kernel. */
-  const tell = ({ followers }: Netns): void => {
+  const tell = ({ followers }: Netns, news: NetnsNews = "changed"): void => {
     const concerned = [...followers];
     setImmediate(() => {
-      for (const changed of concerned) if (followers.has(changed)) changed();
+      for (const heard of concerned) if (followers.has(heard)) heard(news);
     });
   };
 
   const leave = (path: string): void => {
     const netns = netnsAt(path);
     namespaces.delete(path);
-    if (![...namespaces.values()].includes(netns)) tell(netns);
+    if (![...namespaces.values()].includes(netns)) tell(netns, "ended");
   };
 
   return {
-    async follow(place, changed, signal) {
+    async follow(place, heard, signal) {
       const { followers } = lookAt(place, signal);
-      followers.add(changed);
-      return { [Symbol.dispose]: () => void followers.delete(changed) };
+      followers.add(heard);
+      return { [Symbol.dispose]: () => void followers.delete(heard) };
     },
     async identify(netnsPath, signal): Promise<NetnsIdentity> {
       return identityOf(look(netnsPath, signal));
@@ -254,7 +255,7 @@ export function createFakeInterfaces(): FakeInterfaces {
       const nameOf = (index: string | undefined): string =>
         linksOf(netns).find((link) => String(link.index) === index)?.name ?? "";
       return [...netns.routes.keys()]
-        .map((encoded) => encoded.split(" "))
+        .map((encoded) => Buffer.from(encoded, "base64").toString().split(" "))
         .map(([gateway, index, ...attributes]) =>
           ["via", gateway, "dev", nameOf(index), ...attributes].join(" "),
         )
@@ -269,7 +270,8 @@ export function createFakeInterfaces(): FakeInterfaces {
 
 function routeOf(gateway: string, index: number, attributes: readonly string[] = []): DefaultRoute {
   const family: IpFamily = gateway.includes(":") ? "ipv6" : "ipv4";
-  return { family, ifIndexes: [index], encoded: [gateway, index, ...attributes].join(" ") };
+  const encoded = Buffer.from([gateway, index, ...attributes].join(" ")).toString("base64");
+  return { family, ifIndexes: [index], encoded };
 }
 
 /** Every network of this kernel is a /24 or a /64 with all its groups written out. */

@@ -18,8 +18,8 @@ export function createCheckRound(core: EngineCore, { checkRecord }: ReturnType<t
   return async function goRound(intervalMs: number, signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const round = book.all().filter(({ state }) => state === "attached");
-      const spacingMs = intervalMs / Math.min(Math.max(round.length, 1), checksPerInterval);
-      if (round.length === 0) await pause(clock, spacingMs, signal);
+      if (round.length === 0) await pause(clock, intervalMs / checksPerInterval, signal);
+      const spacingMs = intervalMs / Math.min(round.length, checksPerInterval);
       for (const { sandbox, ifName } of round) {
         await pause(clock, spacingMs, signal);
         if (signal.aborted) return;

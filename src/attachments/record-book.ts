@@ -11,6 +11,8 @@ function isSamePod(a: PodRef | undefined, b: PodRef): boolean {
 export class RecordBook {
   readonly #journal: AttachmentJournal;
   readonly #records = new Map<string, AttachmentRecord>();
+  /** Refused ones whose file may be in place, by their keys. */
+  readonly #astray = new Map<string, AttachmentRecord>();
 
   constructor(journal: AttachmentJournal) {
     this.#journal = journal;
@@ -24,25 +26,38 @@ export class RecordBook {
     try {
       await this.#journal.write(record);
     } catch (error) {
-      await this.#putBack(record);
+      // Why the write failed is what matters; what is astray is put back later.
+      await this.putBack(record).catch(() => undefined);
       throw error;
     }
-    this.#records.set(recordKey(record), record);
+    this.#know(record);
   }
 
   /**
    * A write may fail with its file in place (when the directory can't be
    * synced): a restart would then carry out a change that was refused.
    */
-  async #putBack(refused: AttachmentRecord): Promise<void> {
-    const known = this.#records.get(recordKey(refused));
-    // When this fails too, recovery comes to a safe end from either record; why the write failed is what matters.
-    await (known ? this.#journal.complete(known) : this.#journal.remove(refused)).catch(() => undefined);
+  async putBack(refused: AttachmentRecord): Promise<void> {
+    const key = recordKey(refused);
+    const known = this.#records.get(key);
+    this.#astray.set(key, refused);
+    await (known ? this.#journal.complete(known) : this.#journal.remove(refused));
+    this.#astray.delete(key);
+  }
+
+  /** What is still to be put back. */
+  astray(): readonly AttachmentRecord[] {
+    return [...this.#astray.values()];
   }
 
   async complete(record: AttachmentRecord): Promise<void> {
     await this.#journal.complete(record);
+    this.#know(record);
+  }
+
+  #know(record: AttachmentRecord): void {
     this.#records.set(recordKey(record), record);
+    this.#astray.delete(recordKey(record));
   }
 
   /** What is known now but couldn't be written: recovery would come to the same end from the older record. */
@@ -53,6 +68,7 @@ export class RecordBook {
   async remove(record: AttachmentRecord): Promise<void> {
     await this.#journal.remove(record);
     this.#records.delete(recordKey(record));
+    this.#astray.delete(recordKey(record));
   }
 
   all(): readonly AttachmentRecord[] {

@@ -1,5 +1,6 @@
 import { neverAborted } from "../domain/signals.ts";
 import type { Sandbox } from "../sandbox/contract.ts";
+import { factsOf } from "./apply.ts";
 import type { EngineCore } from "./core.ts";
 
 /**
@@ -13,6 +14,7 @@ export function createSweep(core: EngineCore, restoreAll: () => Promise<void>): 
   let running: Promise<void> | undefined;
 
   async function sweep(): Promise<void> {
+    await putBackAll();
     const sandboxes = new Map<string, Sandbox>();
     for (const { state, sandbox } of book.all()) if (state === "attached") sandboxes.set(sandbox.id, sandbox);
     for (const sandbox of sandboxes.values()) {
@@ -28,6 +30,18 @@ export function createSweep(core: EngineCore, restoreAll: () => Promise<void>): 
       }
     }
     await restoreAll();
+  }
+
+  /** A full disk may have room again. */
+  async function putBackAll(): Promise<void> {
+    for (const record of book.astray()) {
+      if (core.isStopping()) return;
+      await lanes
+        .run(record.sandbox.id, () => book.putBack(record), neverAborted)
+        .catch((error: unknown) =>
+          log.warn({ ...factsOf(record), err: error }, "the journal can't be put right"),
+        );
+    }
   }
 
   // A second call while one runs joins it: it is about what is gone by now all the same.

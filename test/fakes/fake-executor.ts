@@ -4,6 +4,7 @@ import type { CniAttachment, Executor, ValidAttachment } from "../../src/executo
 import type { FakeInterfaces } from "./fake-interfaces.ts";
 
 type Verb = "add" | "del" | "check" | "gc";
+const allSteps = 2;
 
 /**
  * Plugins in memory: ADD leases an address and makes a link in the fake
@@ -17,8 +18,13 @@ export interface FakeExecutor extends Executor {
   readonly runs: string[];
   /** How many run at this moment, and the most that ever did. */
   readonly load: { now: number; most: number };
-  /** The verb fails with it, until cleared with `undefined`; a failing ADD has done its work by then. */
-  failOn(verb: Verb, error: PodplugError | undefined): void;
+  /**
+   * The verb fails with it, until cleared with `undefined`, when that many of
+   * its two steps are done (both unless told otherwise), as the second plugin
+   * of a chain would: ADD leases and makes the link, DEL removes it and gives
+   * the lease back.
+   */
+  failOn(verb: Verb, error: PodplugError | undefined, afterSteps?: number): void;
   /** The verb waits for it once it has begun. */
   holdOn(verb: Verb, until: Promise<void> | undefined): void;
 }
@@ -30,20 +36,20 @@ interface FakePlugin {
 
 export function createFakeExecutor(interfaces: FakeInterfaces): FakeExecutor {
   const leased = new Map<string, number>();
-  const failures = new Map<Verb, PodplugError>();
+  const failures = new Map<Verb, { readonly error: PodplugError; readonly afterSteps: number }>();
   const holds = new Map<Verb, Promise<void>>();
   const runs: string[] = [];
   const load = { now: 0, most: 0 };
 
-  async function run<T>(verb: Verb, what: string, work: () => T): Promise<T> {
+  async function run<T>(verb: Verb, what: string, work: (steps: number) => T): Promise<T> {
     runs.push(`${verb.toUpperCase()} ${what}`);
     load.now += 1;
     load.most = Math.max(load.most, load.now);
     try {
       await (holds.get(verb) ?? new Promise((resolve) => setImmediate(resolve)));
-      const result = work();
       const failure = failures.get(verb);
-      if (failure) throw failure;
+      const result = work(failure?.afterSteps ?? allSteps);
+      if (failure) throw failure.error;
       return result;
     } finally {
       load.now -= 1;
@@ -57,9 +63,14 @@ export function createFakeExecutor(interfaces: FakeInterfaces): FakeExecutor {
     return host;
   }
 
-  function add({ containerId, ifName, netnsPath = "", capabilityArgs }: CniAttachment): JsonObject {
+  function add(
+    { containerId, ifName, netnsPath = "", capabilityArgs }: CniAttachment,
+    steps: number,
+  ): JsonObject {
+    if (steps < 1) return {};
     const host = leased.get(keyOf(containerId, ifName)) ?? lowestFreeHost();
     leased.set(keyOf(containerId, ifName), host);
+    if (steps < 2) return {};
     const address = `10.9.0.${host}/24`;
     const mac = typeof capabilityArgs["mac"] === "string" ? { mac: capabilityArgs["mac"] } : {};
     const link = interfaces.addLink(netnsPath, { name: ifName, ips: [address], ...mac });
@@ -70,8 +81,9 @@ export function createFakeExecutor(interfaces: FakeInterfaces): FakeExecutor {
     };
   }
 
-  function del({ containerId, ifName, netnsPath }: CniAttachment): void {
-    leased.delete(keyOf(containerId, ifName));
+  function del({ containerId, ifName, netnsPath }: CniAttachment, steps: number): void {
+    if (steps >= 2) leased.delete(keyOf(containerId, ifName));
+    if (steps < 1) return;
     if (netnsPath !== undefined && interfaces.links(netnsPath).some((link) => link.name === ifName)) {
       interfaces.removeLink(netnsPath, ifName);
     }
@@ -83,8 +95,8 @@ export function createFakeExecutor(interfaces: FakeInterfaces): FakeExecutor {
     leases: () => [...leased.keys()].toSorted(),
     runs,
     load,
-    failOn(verb, error) {
-      if (error) failures.set(verb, error);
+    failOn(verb, error, afterSteps = allSteps) {
+      if (error) failures.set(verb, { error, afterSteps });
       else failures.delete(verb);
     },
     holdOn(verb, until) {
@@ -111,8 +123,8 @@ export function createFakeExecutor(interfaces: FakeInterfaces): FakeExecutor {
         cniArgs: attachment?.cniArgs ?? [],
       };
     },
-    add: (attachment) => run("add", attachment.ifName, () => add(attachment)),
-    del: (attachment) => run("del", attachment.ifName, () => del(attachment)),
+    add: (attachment) => run("add", attachment.ifName, (steps) => add(attachment, steps)),
+    del: (attachment) => run("del", attachment.ifName, (steps) => del(attachment, steps)),
     check: ({ ifName, netnsPath = "" }) =>
       run("check", ifName, () => {
         if (interfaces.links(netnsPath).some((link) => link.name === ifName)) return;

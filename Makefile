@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/toolchain/node_modules/.bin:$(CURDIR)/node_modules/.bin
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-faults test-cluster cluster-up cluster-down check bench bench-cluster fuzz build gen docs fmt clean
+.PHONY: help setup demo test test-faults test-cluster cluster-up cluster-down check bench bench-idle bench-cluster soak fuzz build gen docs fmt clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -60,6 +60,16 @@ check: ## types, lint, format, generated code, imports, docs, unused code, shell
 bench: ## attach and detach against the bare plugins: medians, p99, throughput
 	@scripts/setup.sh bench
 	@test/sandbox.sh node test/bench/bench.ts
+
+bench-idle: ## what an agent with 110 attachments and nothing to do costs
+	@scripts/setup.sh bench
+	@[ ! -w . ] || $(MAKE) --silent dist/podplug.cjs
+	@test/sandbox.sh node test/bench/idle.ts
+
+soak: ## attach and detach at full rate for 30 minutes (PODPLUG_SOAK_MINUTES): no error, no leak, flat memory
+	@scripts/setup.sh test
+	@[ ! -w . ] || $(MAKE) --silent dist/podplug.cjs
+	@test/sandbox.sh node test/soak/soak.ts --minutes $${PODPLUG_SOAK_MINUTES:-30}
 
 build: ## bundle the program into dist/, for bin/podplug
 	@scripts/setup.sh

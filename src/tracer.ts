@@ -47,9 +47,9 @@ export function createTracer(options: {
       const remote = work.kind === "call" ? readTraceparent(work.traceparent) : undefined;
       const { traceId, sampled } = parent ?? remote ?? { traceId: newId(16), sampled: true };
       const spanId = newId(8);
-      const anchor = parent?.anchor ?? { wallMs: clock.now().getTime(), steadyMs: performance.now() };
+      const anchor = parent?.anchor ?? { wallMs: clock.now().getTime(), steadyMs: clock.steadyMs() };
       const nowNs = (): bigint =>
-        BigInt(Math.round((anchor.wallMs + performance.now() - anchor.steadyMs) * 1e6));
+        BigInt(Math.round((anchor.wallMs + clock.steadyMs() - anchor.steadyMs) * 1e6));
       const startNs = nowNs();
       const span: Span = {
         traceId,

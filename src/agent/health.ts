@@ -42,7 +42,7 @@ export function createHealth(): Health {
 const keptMs = 1_000;
 
 /** Whether the container runtime answers: without it no pod's namespace can be found. */
-export function runtimeAnswers(sandboxes: SandboxLocator): Check {
+export function runtimeAnswers(sandboxes: Pick<SandboxLocator, "describe">): Check {
   let asked: { readonly at: number; readonly answer: Promise<undefined> } | undefined;
   return async (signal) => {
     if (asked === undefined || performance.now() - asked.at > keptMs) {

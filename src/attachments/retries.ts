@@ -11,7 +11,7 @@ function retryDelayMs(attempt: number, random: () => number): number {
 }
 
 interface Pending {
-  readonly since: Date;
+  readonly sinceMs: number;
   attempt: number;
   timer: Disposable | undefined;
 }
@@ -34,7 +34,7 @@ export class Retries {
    * alone, beside the backoff. Does nothing while the key waits already.
    */
   schedule(key: string, attempt: () => Promise<boolean>, postponedMs: () => number = () => 0): void {
-    const entry = this.#pending.get(key) ?? { since: this.#clock.now(), attempt: 0, timer: undefined };
+    const entry = this.#pending.get(key) ?? { sinceMs: this.#clock.steadyMs(), attempt: 0, timer: undefined };
     if (this.#closed || entry.timer) return;
     this.#pending.set(key, entry);
     this.#telemetry.count({ kind: "retry", queue: "cleanup" });
@@ -58,7 +58,7 @@ export class Retries {
     return {
       depth: 0,
       retrying: waiting.length,
-      oldestAgeMs: oldest ? this.#clock.now().getTime() - oldest.since.getTime() : 0,
+      oldestAgeMs: oldest ? this.#clock.steadyMs() - oldest.sinceMs : 0,
     };
   }
 

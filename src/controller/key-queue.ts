@@ -51,7 +51,7 @@ export interface KeyQueueOptions {
 
 interface KeyState {
   /** When it was added, and wasn't done since. */
-  since: Date;
+  sinceMs: number;
   running: boolean;
   /** Added or nudged while it ran: once more, as what it read may be old. */
   dirty: "added" | "nudged" | undefined;
@@ -118,17 +118,17 @@ export class KeyQueue {
 
   #read(): QueueReading {
     const states = [...this.#states.values()];
-    const now = this.#options.clock.now().getTime();
+    const nowMs = this.#options.clock.steadyMs();
     return {
       depth: this.#waiting.size,
       retrying: states.filter(({ timer }) => timer !== undefined).length,
-      oldestAgeMs: Math.max(0, ...states.map(({ since }) => now - since.getTime())),
+      oldestAgeMs: Math.max(0, ...states.map(({ sinceMs }) => nowMs - sinceMs)),
     };
   }
 
   #stateOf(key: string): KeyState {
     const state = this.#states.get(key) ?? {
-      since: this.#options.clock.now(),
+      sinceMs: this.#options.clock.steadyMs(),
       running: false,
       dirty: undefined,
       attempt: 0,
@@ -175,7 +175,7 @@ export class KeyQueue {
     state.postponed = typeof outcome === "object";
     if (dirty === "added" || (dirty === "nudged" && !state.postponed)) {
       state.postponed = false;
-      if (outcome === "done") state.since = this.#options.clock.now();
+      if (outcome === "done") state.sinceMs = this.#options.clock.steadyMs();
       this.#waiting.add(key);
     } else if (outcome === "done") {
       this.#states.delete(key);

@@ -8,6 +8,7 @@ import type { RunningAgent } from "../../src/agent.ts";
 import { createNodeClient } from "../../src/client/node-client.ts";
 import { neverAborted } from "../../src/domain/signals.ts";
 import { makePluginDirectory } from "../fixtures/plugins/plugin-directory.ts";
+import { createClusterWorld, nodeName } from "../kube/cluster-world.ts";
 import { eventually } from "../server/eventually.ts";
 import { makeNetns } from "../support/netns.ts";
 import { makeNode } from "../support/node.ts";
@@ -61,6 +62,25 @@ test("an agent whose runtime is away is alive, and not ready for this reason", a
   const { status, body } = await get(here.agent.addresses, "/readyz");
   expect(status).toBe(503);
   expect(body).toMatch(/^\[\+\] api ok\n\[-\] runtime: .*no-such\.sock/);
+});
+
+test("an agent isn't ready before the API server has told its pods, and stays ready when that goes away", async () => {
+  await using cluster = await createClusterWorld();
+  const kubeconfig = await cluster.writeKubeconfig();
+  await using node = await makeNode({ config: { nodeName, controller: { enabled: true, kubeconfig } } });
+  await cluster.server.goAway();
+  await using here = await startAgentHere(node);
+  const { addresses } = here.agent;
+  expect(await get(addresses, "/readyz")).toEqual({
+    status: 503,
+    body: "[+] api ok\n[+] runtime ok\n[-] pods: the API server hasn't told this node's pods yet; see the log\n",
+  });
+  expect(await get(addresses, "/livez")).toMatchObject({ status: 200 });
+  await cluster.server.comeBack();
+  const isReady = async (): Promise<boolean> => (await get(addresses, "/readyz")).status === 200;
+  await eventually(isReady, "it is ready");
+  await cluster.server.goAway();
+  expect(await get(addresses, "/readyz")).toEqual({ status: 200, body: "ok\n" });
 });
 
 test("what an earlier run left doesn't keep an agent from being ready", async () => {
@@ -218,8 +238,9 @@ test("a request's ID is in the log of all that is done for it, and in its plugin
   const { body, id } = await promise;
   expect({ reason: body.includes("PLUGIN_FAILED"), id }).toEqual({ reason: true, id: "request-7" });
 
-  const [line] = program.log().filter(({ message }) => message === "attaching failed");
-  expect(line?.facts).toMatchObject({ requestId: "request-7", reason: "PLUGIN_FAILED" });
+  const factsOf = (said: string) => program.log().find(({ message }) => message === said)?.facts;
+  expect(factsOf("attaching failed")).toMatchObject({ requestId: "request-7", reason: "PLUGIN_FAILED" });
+  expect(factsOf("audit")).toMatchObject({ requestId: "request-7", outcome: "PLUGIN_FAILED" });
   const ids = (await plugins.calls()).map(({ command, env }) => [command, env["PODPLUG_REQUEST_ID"]]);
   expect(ids).toEqual([
     ["ADD", "request-7"],

@@ -3,6 +3,7 @@ import { request } from "node:https";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { expect, test } from "vitest";
+import { startAgentProgram } from "../agent/agent-program.ts";
 import { createAuthority } from "../support/certificates.ts";
 import { startClusterAgent } from "./support/agent.ts";
 import { eventually, useCluster } from "./support/cluster.ts";
@@ -58,4 +59,22 @@ test("metrics are told on the API port to the scraper of the example role, and t
   const denied = await scrape("default", "-n", "default");
   expect(denied.status).toBe(403);
   expect(denied.body).toContain("system:serviceaccount:default:default may not get /metrics");
+});
+
+test("a controller of its own has ops endpoints of its own, and isn't ready while its server is away", async () => {
+  await using agent = await startClusterAgent(cluster, { command: "server" });
+  const command = ["controller", "--server", agent.server];
+  await using controller = await startAgentProgram(agent.configFile, [], command);
+  const ask = async (path: string): Promise<{ status: number; body: string }> => {
+    const answer = await fetch(`http://127.0.0.1:${controller.addresses.ops?.port}${path}`);
+    return { status: answer.status, body: await answer.text() };
+  };
+  await eventually("it is ready", async () => ((await ask("/readyz")).status === 200 ? true : undefined));
+  expect((await ask("/metrics")).body).toContain('podplug_workqueue_depth{name="publish"} ');
+  agent.program.kill("SIGKILL");
+  await agent.program.ended;
+  const { status, body } = await ask("/readyz");
+  expect(status).toBe(503);
+  expect(body).toContain("[-] server: ");
+  expect(await ask("/livez")).toEqual({ status: 200, body: "ok\n" });
 });

@@ -14,7 +14,7 @@ function createQueue(work: (key: string) => Promise<Outcome>, maxConcurrent = 8)
     work,
     maxConcurrent,
     clock: {
-      now: () => new Date(now),
+      now: () => new Date(0),
       steadyMs: () => now,
       setTimer(delayMs, action) {
         delays.push(delayMs);

@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
@@ -9,7 +8,7 @@ import { neverAborted } from "../../src/domain/signals.ts";
 import { apiMethods } from "../../src/metric-table.ts";
 import { startAgentHere } from "../agent/agent-here.ts";
 import { makePluginDirectory } from "../fixtures/plugins/plugin-directory.ts";
-import { createClusterWorld } from "../kube/cluster-world.ts";
+import { createClusterWorld, nodeName } from "../kube/cluster-world.ts";
 import { eventually } from "../server/eventually.ts";
 import { makeNetns } from "../support/netns.ts";
 import { makeNode } from "../support/node.ts";
@@ -63,24 +62,10 @@ async function pageOfBusyAgent(): Promise<string> {
   await using node = await makeNode({
     binDirs: [plugins.path],
     config: {
-      nodeName: "node-1",
-      controller: { enabled: true, kubeconfig: join(cluster.directory, "kubeconfig") },
+      nodeName,
+      controller: { enabled: true, kubeconfig: await cluster.writeKubeconfig() },
     },
   });
-  await writeFile(
-    join(cluster.directory, "kubeconfig"),
-    JSON.stringify({
-      "current-context": "test",
-      contexts: [{ name: "test", context: { cluster: "test", user: "test" } }],
-      clusters: [
-        {
-          name: "test",
-          cluster: { server: cluster.server.url, "certificate-authority": join(cluster.directory, "ca.crt") },
-        },
-      ],
-      users: [{ name: "test", user: { token: "first-token" } }],
-    }),
-  );
   await node.defineNetwork("broken", [{ type: "broken" }]);
   await using netns = await makeNetns("deploy");
   await using here = await startAgentHere(node);

@@ -78,6 +78,19 @@ export async function createClusterWorld(clientOptions: Partial<ApiClientOptions
         status: { phase: place.phase ?? "Running" },
       });
     },
+    /** A kubeconfig file for the server, as an agent reads it. */
+    async writeKubeconfig(): Promise<string> {
+      const path = join(directory, "kubeconfig");
+      const cluster = { server: server.url, "certificate-authority": join(directory, "ca.crt") };
+      const config = {
+        "current-context": "test",
+        contexts: [{ name: "test", context: { cluster: "test", user: "test" } }],
+        clusters: [{ name: "test", cluster }],
+        users: [{ name: "test", user: { tokenFile } }],
+      };
+      await writeFile(path, JSON.stringify(config));
+      return path;
+    },
     removePod: (key: string): void => server.remove(podPath(key)),
     setToken: (token: string): Promise<void> => writeFile(tokenFile, token),
     [Symbol.asyncDispose]: () => held.disposeAsync(),

@@ -55,9 +55,7 @@ export function createKnownSandboxes(clock: Clock) {
       if (entry) entries.set(id, { ...entry, readyAtMs: nowMs() });
     },
     wasJustReady(id: string): boolean {
-      const ageMs = nowMs() - (entries.get(id)?.readyAtMs ?? Number.NEGATIVE_INFINITY);
-      // A clock that was set back says nothing about age.
-      return ageMs >= 0 && ageMs < readyTrustMs;
+      return nowMs() - (entries.get(id)?.readyAtMs ?? Number.NEGATIVE_INFINITY) < readyTrustMs;
     },
     forget: (id: string): void => void entries.delete(id),
     keepOnly(ids: ReadonlySet<string>): void {

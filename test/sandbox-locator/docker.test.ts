@@ -136,7 +136,7 @@ test("what was learnt of a pod is used again with one question", async () => {
 test("a container whose process is seen in its namespace is used again without a question", async () => {
   let nowMs = 0;
   const { docker, interfaces, locator } = await makeWorld({
-    clock: { ...systemClock, now: () => new Date(nowMs) },
+    clock: { ...systemClock, steadyMs: () => nowMs },
   });
   const { id, netnsPath, pid } = docker.add("vnf");
   interfaces.addPath(`/proc/${pid}/ns/net`, netnsPath);

@@ -27,6 +27,8 @@ const { values } = parseArgs({
     runs: { type: "string", default: "40" },
     rounds: { type: "string", default: "10" },
     pods: { type: "string", default: "20" },
+    // On the machine's disk, as on a node, where each record is synced; the cluster's own files are in memory.
+    state: { type: "string", default: "/var/tmp" },
   },
 });
 const runs = Number(values.runs);
@@ -39,8 +41,7 @@ const cluster = useCluster();
 
 await using cleanup = new AsyncDisposableStack();
 const namespace = cleanup.use(await cluster.makeNamespace());
-// On the machine's disk, as on a node, where each record is synced; the cluster's own files are in memory.
-const stateDir = await mkdtemp("/var/tmp/podplug-bench-");
+const stateDir = await mkdtemp(join(values.state, "podplug-bench-"));
 cleanup.defer(() => rm(stateDir, { recursive: true }));
 const agent = cleanup.use(await startClusterAgent(cluster, { config: { stateDir } }));
 const client = createApiClient({

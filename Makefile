@@ -30,7 +30,7 @@ test: ## run the tests (T=test/cni: some of them), in namespaces of their own
 test-faults: ## the faults at full length: 1,000 kills at random instants, clock jumps, minutes of outage
 	@scripts/setup.sh test faults
 	@[ ! -w . ] || $(MAKE) --silent dist/podplug.cjs
-	@PODPLUG_KILLS=$${PODPLUG_KILLS:-1000} test/sandbox.sh vitest run --config test/faults/vitest.config.ts --configLoader native $(T)
+	@PODPLUG_KILLS=$${PODPLUG_KILLS:-1000} PODPLUG_OUTAGE_MS=60000 test/sandbox.sh vitest run --config test/faults/vitest.config.ts --configLoader native $(T)
 
 test-cluster: ## the tests on a real Kubernetes of one node, as root (T=test/cluster/…: some of them)
 	@scripts/setup.sh cluster

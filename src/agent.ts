@@ -11,6 +11,8 @@ import { nodeNameOf } from "./agent/node-name.ts";
 import { type Observation, startObservation } from "./agent/observation.ts";
 import { observeApi } from "./agent/observed-api.ts";
 import { pluginEnv } from "./agent/plugin-env.ts";
+import { podagentConfig } from "./agent/podagent-config.ts";
+import { podagentAnswer, readPodagentFlags } from "./agent/podagent-flags.ts";
 import { tellRequestId } from "./agent/request-id.ts";
 import { createLocator } from "./agent/runtime.ts";
 import { claimStateDir } from "./agent/state-dir.ts";
@@ -250,7 +252,21 @@ export async function runServer(options: ProgramOptions): Promise<number> {
   return await runNode(options, "server");
 }
 
-async function runNode(options: ProgramOptions, command: "agent" | "server"): Promise<number> {
+/** `podagent`: the agent under the name and with the flags of Kaloom's. */
+export async function runPodagent(
+  args: readonly string[],
+  { env, stdout }: Pick<NodeJS.Process, "env" | "stdout">,
+): Promise<number> {
+  const answer = podagentAnswer(args, packageJson.version);
+  if (answer === undefined) {
+    const configText = async (): Promise<string> => await podagentConfig(readPodagentFlags(args));
+    return await runNode({ configFile: "podagent's flags", configText, env }, "podagent");
+  }
+  stdout.write(answer);
+  return 0;
+}
+
+async function runNode(options: ProgramOptions, command: "agent" | "server" | "podagent"): Promise<number> {
   const { env } = options;
   return await runUntilStopped({ ...options, command }, async (config, log, audit) => {
     const agent = await startAgent({ config, env, log, audit, controllerElsewhere: command === "server" });

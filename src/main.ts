@@ -7,8 +7,13 @@ import { createProcessIo } from "./process-io.ts";
  * The podplug program. Only what a command needs is imported when it runs: a
  * call to the agent has to start fast, and the agent's own parts are large.
  */
-function main(): Promise<number> {
-  return runCli(process.argv.slice(2), {
+async function main(): Promise<number> {
+  const args = process.argv.slice(2);
+  if (args[0] === "podagent") {
+    const { runPodagent } = await import("./agent.ts");
+    return await runPodagent(args.slice(1), process);
+  }
+  return await runCli(args, {
     io: createProcessIo(process, {
       server: process.env["PODPLUG_SERVER"] || undefined,
       // no-color.org: any value but the empty one.

@@ -9,6 +9,8 @@ import { createAuditLog, createLog } from "../log.ts";
 
 export interface ProgramOptions {
   readonly configFile: string;
+  /** Gives the configuration where no file holds it; `configFile` is then what faults are told of. */
+  readonly configText?: (() => Promise<string>) | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stderr?: NodeJS.WritableStream | undefined;
 }
@@ -33,10 +35,11 @@ export async function runUntilStopped(
   start: (config: Config, log: Logger, audit: Logger) => Promise<Service>,
 ): Promise<number> {
   const { command, configFile, env, stderr = process.stderr } = options;
+  const { configText = () => readConfig(configFile) } = options;
   const stopped = Promise.withResolvers<NodeJS.Signals>();
   for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stopped.resolve(name));
   try {
-    const config = parseConfig(await readConfig(configFile), configFile);
+    const config = parseConfig(await configText(), configFile);
     const log = createLog(config.log, stderr);
     const service = await start(config, log, createAuditLog(config.log, stderr));
     log.info({ version: packageJson.version, ...service.facts }, "serving");

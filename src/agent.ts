@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import packageJson from "../package.json" with { type: "json" };
+import { createCaches } from "./agent/caches.ts";
 import { keepControllerKey } from "./agent/controller-key.ts";
 import { createDevices } from "./agent/devices.ts";
 import { createExecutor, ifNamingOf } from "./agent/executor.ts";
@@ -22,7 +23,6 @@ import type { PodLife } from "./attachments/core.ts";
 import { createEngine, type EndLeftovers } from "./attachments/engine.ts";
 import { createFileJournal } from "./attachments/file-journal.ts";
 import { createFileSteps, type FileSteps } from "./attachments/file-steps.ts";
-import { createCachedAttachments } from "./cni/cached-attachments.ts";
 import { createChildExec } from "./cni/child-exec.ts";
 import { createCni } from "./cni/cni.ts";
 import { createContainedExec } from "./cni/contained-exec.ts";
@@ -120,7 +120,7 @@ export async function startAgent({
     interfaces,
     devices: cleanup.use(createDevices(config)),
     interfaceEvents: cleanup.use(await createInterfaceEvents({ clock: systemClock })),
-    cached: createCachedAttachments({ cacheDirs: config.cni.cacheDirs, log }),
+    cached: createCaches(config, log),
     maxConcurrent: config.cni.maxConcurrent || Math.min(Math.max(2 * availableParallelism(), 4), 16),
     timeoutMs: Math.ceil(config.cni.timeoutSeconds * 1000),
     ifNaming: ifNamingOf(config),

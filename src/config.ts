@@ -41,7 +41,7 @@ const cni = z
       .array(absolutePath)
       .default(["/var/lib/cni/multus", "/var/lib/cni"])
       .describe(
-        "libcni's caches of the cluster's meta plugin, which tell how what it plugged at a pod's creation is unplugged",
+        "the caches of the cluster's meta plugin (libcni's, or kactus's), which tell how what it plugged at a pod's creation is unplugged",
       ),
     gc: z.array(z.string().min(1)).default([]).describe("networks whose plugins are asked for CNI GC"),
   })

@@ -6,6 +6,7 @@ import { messageOf, PodplugError } from "../domain/errors.ts";
 import type { AttachAnswer } from "../domain/node-api.ts";
 import type { KernelInterface } from "../interfaces/contract.ts";
 import { factsOf } from "./apply.ts";
+import { cniArgsOf } from "./cni-args.ts";
 import type { AttachWork, EngineCore } from "./core.ts";
 import type { AttachmentRecord } from "./journal.ts";
 import { viewOf } from "./view.ts";
@@ -50,7 +51,8 @@ export function createAdopt(core: EngineCore) {
       chain: {
         networkName: entry.networkName,
         config: entry.config,
-        cniArgs: entry.cniArgs,
+        // Kactus notes none; it gives its plugins what it is given.
+        cniArgs: entry.cniArgs.length > 0 ? entry.cniArgs : cniArgsOf(sandbox),
         capabilityArgs: entry.capabilityArgs,
         result: entry.result,
         ifIndex: link.index,
@@ -72,6 +74,7 @@ export function createAdopt(core: EngineCore) {
  * The link that the entry's ADD made. A name alone proves nothing: somebody
  * may have made another link under it, as KubeVirt does when it renames the
  * first; the hardware address that ADD answered does, when one link has it.
+ * Without an answer the name has to do, which kactus makes from the Network's.
  */
 function requireItsLink(entry: CacheEntry, links: readonly KernelInterface[]): KernelInterface {
   const { ifName } = entry;
@@ -83,11 +86,12 @@ function requireItsLink(entry: CacheEntry, links: readonly KernelInterface[]): K
   throw new PodplugError("NOT_ADOPTABLE", `${ifName} isn't the link that was plugged any more: ${found}`);
 }
 
-/** Empty when ADD told none. */
-function macOf({ config, networkName, ifName, result = {} }: CacheEntry): string {
+/** Empty when ADD told none, or its answer wasn't kept. */
+function macOf({ config, networkName, ifName, result }: CacheEntry): string {
   try {
     // What DEL couldn't run with must not pass for an attachment that can be detached.
     readNetworkList(config, { source: `network ${networkName}` });
+    if (result === undefined) return "";
     const made = toNewestResult(result).interfaces?.find(({ name, sandbox }) => name === ifName && sandbox);
     return (made?.mac ?? "").toLowerCase();
   } catch (cause) {

@@ -6,12 +6,13 @@ import type { AttachAnswer, AttachRequest } from "../domain/node-api.ts";
 import { normalizeSelection } from "../domain/selection.ts";
 import { neverAborted } from "../domain/signals.ts";
 import { describeTarget } from "../domain/target.ts";
-import type { CniArgs, PreparedNetwork } from "../executor/contract.ts";
+import type { PreparedNetwork } from "../executor/contract.ts";
 import type { KernelInterface } from "../interfaces/contract.ts";
 import type { NetworkDefinition } from "../networks/contract.ts";
 import type { Sandbox } from "../sandbox/contract.ts";
 import { createAdopt } from "./adopt.ts";
 import { factsOf } from "./apply.ts";
+import { cniArgsOf } from "./cni-args.ts";
 import type { AttachWork, EngineCore } from "./core.ts";
 import { earlierSandboxes } from "./ending.ts";
 import type { AttachmentRecord } from "./journal.ts";
@@ -186,16 +187,4 @@ export function createAttach(core: EngineCore): Attach {
       replaces: plan.step === "replace" ? plan.record.chain : undefined,
     };
   }
-}
-
-/** CNI_ARGS as kubelet and Multus give them; a bare namespace has nothing to say. */
-function cniArgsOf({ id, pod }: Sandbox): CniArgs {
-  if (!pod) return [];
-  return [
-    ["IgnoreUnknown", "true"],
-    ["K8S_POD_NAMESPACE", pod.namespace],
-    ["K8S_POD_NAME", pod.name],
-    ["K8S_POD_INFRA_CONTAINER_ID", id],
-    ["K8S_POD_UID", pod.uid ?? ""],
-  ];
 }

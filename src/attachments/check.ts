@@ -30,7 +30,7 @@ export function createCheck(core: EngineCore) {
   /** Remembers what the plugins say, for lists, until they say otherwise. The sandbox's lane must be held. */
   async function checkRecord(record: AttachmentRecord, signal: AbortSignal): Promise<void> {
     const { result, ifIndex } = record.chain;
-    if (record.state !== "attached" || !result) {
+    if (record.state !== "attached") {
       throw new PodplugError("CLEANUP_PENDING", `${record.ifName} is ${record.state}`);
     }
     const there = await namespaces.find(record.sandbox, signal);
@@ -38,6 +38,8 @@ export function createCheck(core: EngineCore) {
     const link = there.links.find(({ index }) => index === ifIndex);
     const drift = driftOf(link, record);
     if (drift) throw new PodplugError("CHECK_FAILED", drift.message);
+    // CHECK needs what ADD answered; of what kactus plugged nobody kept it.
+    if (!result) return;
     const attachment = { ...cniOf(record), netnsPath: there.netnsPath };
     try {
       await gate.shared(() => executor.check(attachment, result, AbortSignal.timeout(core.timeoutMs)));

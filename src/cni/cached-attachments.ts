@@ -4,7 +4,7 @@ import { systemCodeOf } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
 import { type CacheEntry, cacheKind, decodeCacheEntry } from "./cache.ts";
 
-/** The complete attachments that other runtimes of the node made, as their libcni caches have them. */
+/** The attachments that other runtimes of the node made, as these keep them. */
 export interface CachedAttachments {
   /** Undefined when no cache tells of it. An entry that can't be read is passed over with a warning. */
   find(containerId: string, ifName: string): Promise<CacheEntry | undefined>;

@@ -15,13 +15,16 @@ import type { Step, StepsInput } from "./steps.ts";
 
 /**
  * Which wanted selections the cluster's meta plugin met at the pod's creation,
- * as network-status tells: by name, and what names leave over by network.
+ * as network-status tells: by name, and what names leave over by network. Where
+ * names tell, a link does as well as an entry.
  */
 export function matchColdPlugged({
   wanted,
   status,
   interfaces,
   podNamespace,
+  namesTell,
+  isKubeVirt,
 }: StepsInput): ReadonlyMap<WantedSelection, StatusEntry> {
   const matches = new Map<WantedSelection, StatusEntry>();
   // A name of ours may be another link's by now: KubeVirt puts dummies under them.
@@ -50,7 +53,17 @@ export function matchColdPlugged({
   };
   for (const each of wanted) take(each, (entry) => interfaceOf(entry) === each.selection.interface);
   for (const each of wanted) if (each.selection.interface === undefined) take(each, () => true);
+  // KubeVirt puts other links under names.
+  if (!namesTell || isKubeVirt) return matches;
+  for (const each of wanted) {
+    const link = interfaces.find(({ name }) => name === each.selection.interface);
+    if (link?.attachmentId === "" && !matches.has(each)) matches.set(each, entryOf(each, link));
+  }
   return matches;
+}
+
+function entryOf({ network }: WantedSelection, { name, mac, ips }: PodInterface): StatusEntry {
+  return { name: network, interface: name, mac, ips: ips.map(bareAddress) };
 }
 
 /**

@@ -79,6 +79,7 @@ export function createReconciler(options: ReconcilerOptions) {
         if (each.wanted.kind === "invalid") continue;
         const steps = stepsBetween({
           owner: each.reader.owner,
+          namesTell: each.reader.namesTell,
           podNamespace: pod.namespace,
           wanted: each.wanted.selections,
           interfaces,

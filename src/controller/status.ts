@@ -147,7 +147,10 @@ function entriesOf(attachment: PodInterface): readonly StatusEntry[] {
       compact({
         name: attachment.network,
         interface: attachedName(attachment),
-        ips: (result?.ips ?? []).map(({ address }) => bareAddress(address)),
+        // Of what a meta plugin plugged without keeping ADD's answer, the kernel knows.
+        ips: result
+          ? (result.ips ?? []).map(({ address }) => bareAddress(address))
+          : attachment.ips.map(bareAddress).filter((ip) => !isLinkLocal(ip)),
         mac: attachment.mac,
         mtu: attachment.mtu,
         ...common,

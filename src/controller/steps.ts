@@ -6,6 +6,8 @@ import type { StatusEntry } from "./status-entries.ts";
 export interface StepsInput {
   /** Whose attachments these are to be; nobody else's are ever touched. */
   readonly owner: string;
+  /** A link with a wanted one's name is what the cluster's meta plugin plugged, also when no status says so. */
+  readonly namesTell: boolean;
   readonly podNamespace: string;
   /** In the annotation's order. */
   readonly wanted: readonly WantedSelection[];

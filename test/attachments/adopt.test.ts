@@ -131,3 +131,20 @@ test("a link that only took over the name or the hardware address isn't the one"
   world.interfaces.removeLink(sandbox.netnsPath, "net1");
   await expect(controller.attach(request, neverAborted)).rejects.toMatchObject({ reason: "NOT_ADOPTABLE" });
 });
+
+test("of what kactus keeps there is no answer of ADD: the link counts by its name, and isn't checked", async () => {
+  const { world, controller, sandbox } = await worldWithColdPlugged({ kind: "kactus", result: undefined });
+  const answer = await controller.attach(request, neverAborted);
+  expect(answer).toMatchObject({ created: false, interface: { name: "net1", state: "attached" } });
+  await controller.check({ target, interface: "net1" }, neverAborted);
+  expect(world.executor.runs).toEqual([]);
+  await world.restart();
+  const again = world.as("controller", true);
+  world.interfaces.removeLink(sandbox.netnsPath, "net1");
+  await expect(again.check({ target, interface: "net1" }, neverAborted)).rejects.toMatchObject({
+    reason: "CHECK_FAILED",
+  });
+  await again.detach({ target, which: byInterface }, neverAborted);
+  expect(world.executor.leases()).toEqual([]);
+  expect(await world.states()).toEqual([]);
+});

@@ -1,5 +1,5 @@
-import { expect, test } from "vitest";
-import { createNode } from "./node.ts";
+import { describe, expect, test } from "vitest";
+import { createNode, quiet } from "./node.ts";
 
 /** A pod that was created with `networks` while podplug wasn't there, which starts afterwards. */
 async function nodeWithColdPlugged(networks: string) {
@@ -76,4 +76,59 @@ test("another network asked for under its name before podplug ever saw it is ref
   const node = await nodeWithColdPlugged("green@net1");
   expect(node.links("web")).toEqual(["eth0", "net1", "ens4"]);
   expect(node.eventReasons()).toContain("InterfaceAddRejected");
+});
+
+describe("what kactus plugged", () => {
+  const dataName = "net8d777f385d3d";
+
+  async function nodeWithData(networks: string) {
+    const node = await createNode();
+    node.world.networks.define("data", { namespace: "default" });
+    await node.stopController();
+    await node.addPod("web", undefined, { annotations: { networks } });
+    await node.coldPlugByKactus("web", dataName, "data");
+    await node.startController();
+    return node;
+  }
+
+  test("is known by its name alone, stays as it is, and has its status from then on", async () => {
+    const node = await nodeWithData('[{"name":"data"}]');
+    expect(node.links("web")).toEqual(["eth0", dataName]);
+    expect(node.world.executor.runs).toEqual([`ADD ${dataName}`]);
+    expect(node.statusOf("web")).toContainEqual(
+      expect.objectContaining({ name: "default/data", interface: dataName, ips: ["10.9.0.2"] }),
+    );
+    expect(node.eventReasons()).toEqual([]);
+  });
+
+  test("is unplugged when it leaves the annotation, and nothing of it stays", async () => {
+    const node = await nodeWithData('[{"name":"data"}]');
+    node.cluster.annotate("default/web", { networks: "[]" });
+    await quiet();
+    expect(node.links("web")).toEqual(["eth0"]);
+    expect(node.state("web")).toMatchObject({ leases: [], status: ["eth0 cluster"] });
+  });
+
+  test.each(['[{"name":"data","podagentSkip":true}]', '[{"name":"data","isPrimary":true}]', "[]"])(
+    "is left alone where the annotation doesn't ask podplug for it: %s",
+    async (networks) => {
+      const node = await nodeWithData(networks);
+      node.cluster.annotate("default/web", { networks: undefined });
+      await quiet();
+      expect(node.links("web")).toEqual(["eth0", dataName]);
+    },
+  );
+
+  test("a link of that name that no cache tells of stays too, and nothing is plugged over it", async () => {
+    const node = await createNode();
+    node.world.networks.define("data", { namespace: "default" });
+    await node.stopController();
+    await node.addPod("web", undefined, { annotations: { networks: '[{"name":"data"}]' } });
+    node.world.interfaces.addLink(node.netnsPath("web"), { name: dataName });
+    await node.startController();
+    node.cluster.annotate("default/web", { networks: "[]" });
+    await quiet();
+    expect(node.links("web")).toEqual(["eth0", dataName]);
+    expect(node.world.executor.runs).toEqual([]);
+  });
 });

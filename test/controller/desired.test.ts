@@ -11,6 +11,7 @@ function steps(networks: string, input: Partial<StepsInput>): readonly Step[] {
   if (wanted.kind === "invalid") throw new Error(wanted.fault);
   return stepsBetween({
     owner: "annotation/npwg",
+    namesTell: false,
     podNamespace: "default",
     wanted: wanted.selections,
     interfaces: [eth0],

@@ -190,6 +190,25 @@ export async function createNode({ concurrency = 32 } = {}) {
       cluster.annotate(`default/${name}`, { [networkStatusAnnotation]: JSON.stringify([...status, added]) });
       await quiet();
     },
+    /** The same of kactus, which writes no network-status and keeps no answer of ADD. */
+    async coldPlugByKactus(name: string, ifName: string, network: string): Promise<void> {
+      const { id, netnsPath } = await world.sandboxes.locate(
+        { kind: "pod", pod: { namespace: "default", name } },
+        world.never,
+      );
+      const entry = {
+        kind: "kactus",
+        containerId: id,
+        ifName,
+        networkName: network,
+        config: JSON.stringify({ cniVersion: "0.3.1", name: network, type: "fake" }),
+        cniArgs: [],
+        capabilityArgs: {},
+      };
+      await world.executor.add({ ...entry, netnsPath, executor: "direct" }, world.never);
+      world.cached.put(entry);
+      await quiet();
+    },
     async replaceSandbox(name: string): Promise<void> {
       const sandbox = await world.sandboxes.replaceSandbox({ namespace: "default", name });
       netnsPaths.set(name, sandbox.netnsPath);

@@ -1,7 +1,8 @@
 import { type CacheEntry, cacheKind } from "../../src/cni/cache.ts";
 import type { CachedAttachments } from "../../src/cni/cached-attachments.ts";
+import { kactusKind } from "../../src/cni/kactus-cache.ts";
 
-/** Another runtime's libcni cache, in memory. */
+/** What another runtime keeps, libcni's cache or kactus's, in memory. */
 export interface FakeCachedAttachments extends CachedAttachments {
   put(entry: CacheEntry): void;
 }
@@ -17,8 +18,7 @@ export function createFakeCachedAttachments(): FakeCachedAttachments {
         (entry) =>
           entry.containerId === containerId &&
           entry.ifName === ifName &&
-          entry.kind === cacheKind &&
-          entry.result !== undefined,
+          (entry.kind === kactusKind || (entry.kind === cacheKind && entry.result !== undefined)),
       );
     },
   };

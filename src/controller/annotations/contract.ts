@@ -32,6 +32,8 @@ export interface AnnotationReader {
   readonly annotation: string;
   /** Who owns the attachments that it asks for. */
   readonly owner: string;
+  /** Everybody who plugs by this annotation names interfaces alike: a link's name tells what it is, where nothing else does. */
+  readonly namesTell: boolean;
   /** Never throws; an absent or empty annotation is an empty list. */
   read(text: string | undefined, podNamespace: string): Wanted;
 }

@@ -25,6 +25,7 @@ const entry = z.object({
 export const kaloomAnnotation: AnnotationReader = {
   annotation: "networks",
   owner: "annotation/kaloom",
+  namesTell: true,
   read(annotation = "", podNamespace) {
     if (annotation.trim() === "") return wantsNothing;
     try {

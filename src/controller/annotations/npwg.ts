@@ -45,6 +45,7 @@ const element = z.object({
 export const npwgAnnotation: AnnotationReader = {
   annotation: "k8s.v1.cni.cncf.io/networks",
   owner: "annotation/npwg",
+  namesTell: false,
   read(annotation = "", podNamespace) {
     if (annotation.trim() === "") return wantsNothing;
     const faults: string[] = [];

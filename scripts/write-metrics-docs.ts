@@ -15,6 +15,9 @@ Label sets are bounded. A plugin's type comes from users' configurations: the
 first fifty that have run on the node are told by their names, all further ones
 together as \`other\`. No label holds a pod's, a network's or a caller's name; the
 log, the traces and the API tell those.
+
+What another program runs (executor \`multus\`) is told as attaches and detaches;
+\`podplug_plugin_*\` tell of the plugins that podplug runs itself.
 `;
 
 function section({ type, name, help, labels, buckets }: MetricFacts): string {

@@ -225,7 +225,9 @@ export function createReconciler(options: ReconcilerOptions) {
     facts: object,
     message: string,
   ): Outcome {
-    log.warn({ pod: `${namespace}/${name}`, ...facts, reason: error.reason, err: error }, message);
+    // The pod's event tells its affairs, and what a plugin said stands in the log of who ran it.
+    const level = isPodsAffair(error) ? "debug" : "warn";
+    log[level]({ pod: `${namespace}/${name}`, ...facts, reason: error.reason, err: error }, message);
     // Only the annotation can cure what is wrong with itself, and its change comes to us.
     return error.kind === "invalid" ? "done" : outcomeOf(error);
   }

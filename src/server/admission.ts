@@ -46,6 +46,13 @@ export interface Admission {
   readonly admit: (context: HandlerContext) => Promise<void>;
   /** As `admit`, also while the agent stops: for what tells that it does. */
   readonly admitToTheEnd: (context: HandlerContext) => Promise<void>;
+  /** The same bounds for a request that is no call; `leave` when it is answered. */
+  readonly arrive: (door: Door, facts: RequestFacts, signal: AbortSignal) => Promise<Arrived>;
+}
+
+export interface Arrived {
+  readonly identity: Identity;
+  readonly leave: () => void;
 }
 
 /** A call comes in when it is known who calls and the bounds on calls in flight hold. */
@@ -63,9 +70,7 @@ export function createAdmission(options: {
     const arrival = values.get(arrivalKey);
     if (!arrival) throw new PodplugError("INTERNAL", "a request came in by no listener");
     const { door, facts } = arrival;
-    const identity = await identify(door, facts, signal);
-    signal.throwIfAborted();
-    const leave = calls.enter(identity);
+    const { identity, leave } = await arrive(door, facts, signal);
     // The context's signal aborts at the end of every call, however it ends.
     signal.addEventListener("abort", leave, { once: true });
     values.set(admittedKey, {
@@ -74,6 +79,12 @@ export function createAdmission(options: {
       authorizer: door.authorizer,
       reauthenticate: async (until) => void (await door.authenticate(facts, until)),
     });
+  }
+
+  async function arrive(door: Door, facts: RequestFacts, signal: AbortSignal): Promise<Arrived> {
+    const identity = await identify(door, facts, signal);
+    signal.throwIfAborted();
+    return { identity, leave: calls.enter(identity) };
   }
 
   /** Who isn't known yet is bounded by the address: finding out costs others something, too. */
@@ -106,6 +117,7 @@ export function createAdmission(options: {
       await enter(context);
     }),
     admitToTheEnd: answering(enter),
+    arrive,
   };
 }
 

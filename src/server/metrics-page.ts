@@ -1,7 +1,7 @@
 import { codeFromString, codeToHttpStatus } from "@connectrpc/connect/protocol-connect";
 import { asPodplugError, kinds, PodplugError } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
-import type { Door } from "./admission.ts";
+import type { Admission, Door } from "./admission.ts";
 import type { Audit } from "./audit.ts";
 import type { Identity, RequestFacts } from "./auth/contract.ts";
 import type { Page } from "./listeners/text-answer.ts";
@@ -18,17 +18,21 @@ export type MetricsPage = (door: Door, facts: RequestFacts) => Promise<MetricsAn
 /** The page /metrics of the API's listeners: for callers that may `get` it. */
 export function createMetricsPage(options: {
   readonly metrics: () => Promise<Page>;
+  readonly arrive: Admission["arrive"];
   readonly audit: Audit;
   readonly log: Logger;
 }): MetricsPage {
-  const { metrics, audit, log } = options;
+  const { metrics, arrive, audit, log } = options;
 
-  return async ({ authenticate, authorizer }, facts) => {
+  return async (door, facts) => {
     const signal = AbortSignal.timeout(timeoutMs);
     let identity: Identity | undefined;
+    using cleanup = new DisposableStack();
     try {
-      identity = await authenticate(facts, signal);
-      const verdict = await authorizer?.(identity, { verb: "get", resource: "metrics" }, signal);
+      const arrived = await arrive(door, facts, signal);
+      cleanup.defer(arrived.leave);
+      ({ identity } = arrived);
+      const verdict = await door.authorizer?.(identity, { verb: "get", resource: "metrics" }, signal);
       if (verdict?.allowed === false) {
         throw new PodplugError("DENIED", `${identity.name} may not get /metrics: ${verdict.why}`);
       }

@@ -9,7 +9,7 @@ import type { Logger } from "../domain/log.ts";
 import type { NodeApi } from "../domain/node-api.ts";
 import type { NetworkSource } from "../domain/selection.ts";
 import { silentTelemetry, type Telemetry } from "../domain/telemetry.ts";
-import { type Admitted, createAdmission, type Door } from "./admission.ts";
+import { type Admission, type Admitted, createAdmission, type Door } from "./admission.ts";
 import { type Audit, createAudit } from "./audit.ts";
 import { authenticateAnonymous } from "./auth/insecure-loopback.ts";
 import { createTlsDoor, type TlsAddress } from "./auth/tls-door.ts";
@@ -85,15 +85,18 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const cut = new AbortController();
   const health = createHealthService();
   const audit = createAudit(options.audit ?? log);
+  const admission = createAdmission({ limits, stopping: stopping.signal, audit, log });
   const handlers = createHandlers({
     ...options,
     audit,
+    admission,
     limits,
     health,
     stopping: stopping.signal,
     cut: cut.signal,
   });
-  const metricsPage = options.metrics && createMetricsPage({ metrics: options.metrics, audit, log });
+  const { metrics } = options;
+  const metricsPage = metrics && createMetricsPage({ metrics, arrive: admission.arrive, audit, log });
   const muxes: Mux[] = [];
   const removals: (() => Promise<void>)[] = [];
 
@@ -157,16 +160,17 @@ function createHandlers(options: {
   readonly stopping: AbortSignal;
   readonly cut: AbortSignal;
   readonly audit: Audit;
+  readonly admission: Admission;
   readonly log: Logger;
 }): readonly UniversalHandler[] {
-  const { apiFor, sources = [], limits, health, stopping, cut, audit, log } = options;
+  const { apiFor, sources = [], limits, health, stopping, cut, audit, admission, log } = options;
+  const { admit, admitToTheEnd } = admission;
   const router = createConnectRouter({
     acceptCompression: [compressionGzip],
     readMaxBytes: limits.requestBytes,
     // A misspelt key must not be taken for one that wasn't given.
     jsonOptions: { ignoreUnknownFields: false },
   });
-  const { admit, admitToTheEnd } = createAdmission({ limits, stopping, audit, log });
   // The first of them is the outermost.
   const interceptors = [markComplete, translateErrors(log), validateRequests()];
 

@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 import { PodplugError } from "../../src/domain/errors.ts";
 import type { Authorizer } from "../../src/server/auth/contract.ts";
 import { createStaticAuthorizer } from "../../src/server/auth/static-rules.ts";
+import { eventually } from "./eventually.ts";
 import { startTestServer } from "./started-server.ts";
 import { authority, clients, startTlsServer, type TlsStarted } from "./tls-server.ts";
 
@@ -55,6 +56,22 @@ test("are refused when nobody can say who may get them, with the reason", async 
   const answer = await get(over(await startTlsServer({ authorizer }), scraper));
   expect(answer.status).toBe(503);
   expect(answer.body).toContain("the API server doesn't answer");
+});
+
+test("count among the calls that one caller may have in flight", async () => {
+  const { promise: hanging, resolve: letGo } = Promise.withResolvers<{ readonly allowed: true }>();
+  let asked = 0;
+  const authorizer: Authorizer = () => {
+    asked += 1;
+    return hanging;
+  };
+  const started = await startTlsServer({ authorizer, limits: { inFlightPerCaller: 2 } });
+  const waiting = [1, 2].map(() => get(over(started, scraper)));
+  await eventually(() => asked === 2, "both are in flight");
+  expect(await get(over(started, scraper))).toMatchObject({ status: 429 });
+  letGo({ allowed: true });
+  for (const answer of await Promise.all(waiting)) expect(answer.status).toBe(200);
+  expect((await get(over(started, scraper))).status).toBe(200);
 });
 
 test("are told over HTTP/2 as well", async () => {

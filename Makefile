@@ -48,10 +48,11 @@ cluster-up: ## bring that Kubernetes up and keep it: tests run in it until clust
 cluster-down: ## end it
 	@test/cluster/cluster.sh down
 
-# RUNS inputs for each door in this process, a hundredth of them through the real door
+# RUNS inputs for each door in this process, a hundredth of them through the real door;
+# T names some of them: make fuzz T='-t journal'
 fuzz: ## put a million made-up inputs through every door (RUNS=…: another number), for an hour or so
 	@scripts/setup.sh test
-	@PODPLUG_FUZZ_RUNS=$(or $(RUNS),1000000) test/sandbox.sh vitest run --configLoader native test/fuzz
+	@PODPLUG_FUZZ_RUNS=$(or $(RUNS),1000000) test/sandbox.sh vitest run --configLoader native test/fuzz $(T)
 
 check: ## types, lint, format, generated code, imports, docs, unused code, shell
 	@scripts/setup.sh check

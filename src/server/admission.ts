@@ -6,6 +6,7 @@ import type { Audit } from "./audit.ts";
 import type { Authenticator, Authorizer, Identity, RequestFacts } from "./auth/contract.ts";
 import { answerFor } from "./errors.ts";
 import type { ServerLimits } from "./limits.ts";
+import { peerNetwork } from "./listeners/peer-network.ts";
 
 /** How a listener tells who is calling and what they may do; without an authorizer, everything. */
 export interface Door {
@@ -91,7 +92,7 @@ export function createAdmission(options: {
   async function identify(door: Door, facts: RequestFacts, signal: AbortSignal): Promise<Identity> {
     const { remoteAddress } = facts;
     if (remoteAddress === undefined) return await door.authenticate(facts, signal);
-    const leave = arrivals.enter({ name: `address ${remoteAddress}`, reconciler: false });
+    const leave = arrivals.enter({ name: `address ${peerNetwork(remoteAddress)}`, reconciler: false });
     try {
       return await door.authenticate(facts, signal);
     } finally {

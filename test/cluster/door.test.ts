@@ -8,7 +8,7 @@ import { neverAborted as signal } from "../../src/domain/signals.ts";
 import { type Certificate, createAuthority } from "../support/certificates.ts";
 import { failure } from "../support/failure.ts";
 import { type ClusterAgent, startClusterAgent } from "./support/agent.ts";
-import { eventually, useCluster } from "./support/cluster.ts";
+import { eventually, run, useCluster } from "./support/cluster.ts";
 import { podManifest, readyPod } from "./support/pods.ts";
 
 const cluster = useCluster();
@@ -32,7 +32,7 @@ beforeAll(async () => {
     cluster.kubectl("-n", namespace, "get", "serviceaccount", "default"),
   );
   folder = await cluster.makeFolder();
-  await serveWith(server.issue("lab", ["127.0.0.1"]));
+  await serveWith(server.issue("lab", ["podplug.node", "127.0.0.1"]));
   await writeFile(join(folder, "clients.crt"), clients.cert);
   await writeFile(join(folder, "server-ca.crt"), server.cert);
   agent = cleanup.use(
@@ -239,6 +239,17 @@ describe("the example roles", () => {
       failure("DENIED"),
     );
   });
+});
+
+test("the command line lists over TLS with a token's file and the name that all nodes share", async () => {
+  const { port } = agent.program.addresses.tls ?? {};
+  const { token } = await tokenOf("orchestrator", "vnf", "--audience=podplug");
+  await writeFile(join(folder, "token"), token);
+  const podplug = join(import.meta.dirname, "../../bin/podplug");
+  const address = `--server https://127.0.0.1:${port} --tls-server-name podplug.node`;
+  const credentials = `--ca ${join(folder, "server-ca.crt")} --token-file ${join(folder, "token")}`;
+  const listed = await run(podplug, `list -A ${address} ${credentials}`.split(" "));
+  expect(listed).toMatch(/^demo\/web\s+eth0/m);
 });
 
 test("certificates are rotated under load without a failed call", async () => {

@@ -3,6 +3,7 @@ import { createServer as createTlsServer } from "node:tls";
 import type { Logger } from "../../domain/log.ts";
 import type { ServerLimits } from "../limits.ts";
 import { type Protocol, readFirstBytes } from "./first-bytes.ts";
+import { peerNetwork } from "./peer-network.ts";
 import type { TlsKeys } from "./tls-keys.ts";
 
 /** A listener's server, not listening yet, whose connections are handed on once it is known what they speak. */
@@ -35,16 +36,16 @@ export function openTls(keys: TlsKeys): Opening {
     });
     keys.onChange((options) => server.setSecureContext(options));
     server.on("connection", (raw: Socket) => {
-      const { remoteAddress = "" } = raw;
-      const open = (perAddress.get(remoteAddress) ?? 0) + 1;
-      perAddress.set(remoteAddress, open);
+      const address = peerNetwork(raw.remoteAddress ?? "");
+      const open = (perAddress.get(address) ?? 0) + 1;
+      perAddress.set(address, open);
       raw.once("close", () => {
-        const left = (perAddress.get(remoteAddress) ?? 0) - 1;
-        if (left > 0) perAddress.set(remoteAddress, left);
-        else perAddress.delete(remoteAddress);
+        const left = (perAddress.get(address) ?? 0) - 1;
+        if (left > 0) perAddress.set(address, left);
+        else perAddress.delete(address);
       });
       if (open > limits.connectionsPerAddress) {
-        log.debug({ remoteAddress, open }, "connection refused, its address has too many");
+        log.debug({ address, open }, "connection refused, its address has too many");
         raw.destroy();
         return;
       }

@@ -1,9 +1,13 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { beforeAll, expect, test } from "vitest";
+import { launchAgentProgram } from "../agent/agent-program.ts";
+import { createRandom } from "../support/random.ts";
 import { useCluster } from "./support/cluster.ts";
 import { makePlugWorld, networksAnnotation, type PlugWorld } from "./support/plug-world.ts";
 
 const cluster = useCluster();
+const kills = Number(process.env["PODPLUG_KILLS"] ?? 25);
+const seed = Number(process.env["PODPLUG_SEED"] ?? Date.now() % 1_000_000);
 let world: PlugWorld;
 
 beforeAll(async () => {
@@ -60,6 +64,43 @@ test("thirty changes under an agent that is killed again and again end as the la
   for (const pod of pods) await pod.networks("red@net1,blue@net2");
   for (const pod of pods) await pod.holds(["net1 red", "net2 blue"]);
   expect(await world.nodeLinks()).toHaveLength(4);
+  for (const pod of pods) await pod.networks(undefined);
+  for (const pod of pods) await pod.holds([]);
+  expect(await world.nodeLinks()).toEqual([]);
+});
+
+test(`${kills} kills at random instants while annotations change leave links, leases, records and status agreeing (seed ${seed})`, {
+  timeout: 60_000 + kills * 20_000,
+}, async () => {
+  console.log(`random kills on a cluster: seed ${seed}`);
+  const random = createRandom(seed);
+  const pods = await Promise.all(["r0", "r1", "r2"].map((name) => world.startPod(name)));
+  const wishes = [
+    undefined,
+    "blue@net1",
+    "red@net1,green@net2",
+    "green@net2",
+    "blue,red@net5",
+    "red,red",
+  ] as const;
+  for (let kill = 1; kill <= kills; kill += 1) {
+    const round = random.fork(`round ${kill}`);
+    for (const pod of pods) await pod.networks(round.of(wishes));
+    await delay(round.below(400));
+    await world.kill();
+    if (round.chance(0.25)) {
+      // Dies in the middle of its recovery too.
+      const next = launchAgentProgram(world.agent.configFile);
+      await delay(round.below(600));
+      next.kill("SIGKILL");
+      await next.ended;
+    }
+    await world.agent.start();
+    if (kill % 5 !== 0) continue;
+    for (const pod of pods) await pod.networks("red@net1,blue@net2");
+    for (const pod of pods) await pod.holds(["net1 red", "net2 blue"]);
+    expect(await world.nodeLinks()).toHaveLength(2 * pods.length);
+  }
   for (const pod of pods) await pod.networks(undefined);
   for (const pod of pods) await pod.holds([]);
   expect(await world.nodeLinks()).toEqual([]);

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { Span } from "./tracer.ts";
+import type { Span } from "./agent/tracer.ts";
 
 /**
  * The request that is worked on, wherever its work has got to: known to the

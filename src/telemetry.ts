@@ -1,7 +1,7 @@
+import type { Tracer } from "./agent/tracer.ts";
 import type { Telemetry, Work } from "./domain/telemetry.ts";
 import type { Metrics } from "./metrics.ts";
 import { currentScope, inScope, type RequestScope } from "./request-scope.ts";
-import type { Tracer } from "./tracer.ts";
 
 /** Tells what the rooms tell to metrics and traces, and keeps each request's ID and span with its work. */
 export function createTelemetry({

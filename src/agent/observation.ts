@@ -6,9 +6,9 @@ import type { Telemetry } from "../domain/telemetry.ts";
 import { createMetrics, type Metrics } from "../metrics.ts";
 import { type Ops, startOps } from "../server/ops.ts";
 import { createTelemetry } from "../telemetry.ts";
-import type { Tracer } from "../tracer.ts";
 import { createHealth, type Health } from "./health.ts";
 import { readHostPort } from "./host-port.ts";
+import type { Tracer } from "./tracer.ts";
 
 /** By what a process of podplug's tells how it does: to be made first and let go of last. */
 export interface Observation extends AsyncDisposable {
@@ -55,7 +55,7 @@ async function startTraces(options: {
 }): Promise<(Tracer & AsyncDisposable) | undefined> {
   const { otlp, nodeName, log } = options;
   if (!otlp.endpoint) return undefined;
-  const { createTraces } = await import("../traces.ts");
+  const { createTraces } = await import("./traces.ts");
   const resource = {
     "service.name": "podplug",
     "service.version": packageJson.version,

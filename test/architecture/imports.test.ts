@@ -99,7 +99,7 @@ describe("what starts fast stays small", () => {
 });
 
 test("an agent without an OTLP endpoint loads nothing that traces need", () => {
-  const chain = chainTo("src/agent.ts", imports, (to) => /^src\/(traces|otlp-.*)\.ts$/.test(to));
+  const chain = chainTo("src/agent.ts", imports, (to) => /^src\/agent\/(traces|otlp-.*)\.ts$/.test(to));
   expect(chain?.join(" → ")).toBeUndefined();
 });
 

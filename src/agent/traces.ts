@@ -1,5 +1,5 @@
+import { inScope } from "../request-scope.ts";
 import { createOtlpExporter, type OtlpExporterOptions } from "./otlp-exporter.ts";
-import { inScope } from "./request-scope.ts";
 import { createTracer, type Tracer } from "./tracer.ts";
 
 /** Traces to an OTLP endpoint. Loaded only when one is configured. */

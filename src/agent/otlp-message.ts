@@ -1,4 +1,4 @@
-import type { JsonObject } from "./domain/json.ts";
+import type { JsonObject } from "../domain/json.ts";
 import type { FinishedSpan } from "./tracer.ts";
 
 /** `SpanKind` and `Status.StatusCode` of opentelemetry-proto's trace.proto; JSON has them as numbers. */

@@ -1,6 +1,6 @@
-import type { Clock } from "./domain/clock.ts";
-import { messageOf } from "./domain/errors.ts";
-import type { Logger } from "./domain/log.ts";
+import type { Clock } from "../domain/clock.ts";
+import { messageOf } from "../domain/errors.ts";
+import type { Logger } from "../domain/log.ts";
 import { otlpRequest } from "./otlp-message.ts";
 import type { FinishedSpan } from "./tracer.ts";
 

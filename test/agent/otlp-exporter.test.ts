@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import { createOtlpExporter } from "../src/otlp-exporter.ts";
-import { readTraceparent } from "../src/traceparent.ts";
-import type { FinishedSpan } from "../src/tracer.ts";
-import { eventually } from "./server/eventually.ts";
-import { startOtlpCollector } from "./support/otlp-collector.ts";
-import { createRecordingLog } from "./support/recording-log.ts";
+import { createOtlpExporter } from "../../src/agent/otlp-exporter.ts";
+import { readTraceparent } from "../../src/agent/traceparent.ts";
+import type { FinishedSpan } from "../../src/agent/tracer.ts";
+import { eventually } from "../server/eventually.ts";
+import { startOtlpCollector } from "../support/otlp-collector.ts";
+import { createRecordingLog } from "../support/recording-log.ts";
 
 function spanOf(index: number): FinishedSpan {
   return {

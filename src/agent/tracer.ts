@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
-import type { Clock } from "./domain/clock.ts";
-import type { Work, WorkFailure } from "./domain/telemetry.ts";
+import type { Clock } from "../domain/clock.ts";
+import type { Work, WorkFailure } from "../domain/telemetry.ts";
 import { readTraceparent } from "./traceparent.ts";
 
 /** A span that has begun, as far as what happens within it needs to know it. */

@@ -2,6 +2,7 @@ import type { Config } from "../config.ts";
 import { kaloomAnnotation } from "../controller/annotations/kaloom.ts";
 import { npwgAnnotation } from "../controller/annotations/npwg.ts";
 import { runController } from "../controller/controller.ts";
+import { annotationSource } from "../controller/source.ts";
 import { systemClock } from "../domain/clock.ts";
 import { PodplugError } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
@@ -82,7 +83,7 @@ export async function connectKubernetes({
           pods,
           status: createPodStatusWriter({ client, ownWrites }),
           events,
-          annotations,
+          sources: annotations.map(annotationSource),
           defaultNetworkName: await defaultNetworkName(config, log),
           ifNaming: ifNamingOf(config),
           heals: config.healing.enabled,

@@ -6,13 +6,13 @@ import type { InterfaceEvent, NodeApi } from "../domain/node-api.ts";
 import type { Pod, PodKey } from "../domain/pod.ts";
 import type { Telemetry } from "../domain/telemetry.ts";
 import type { EventRecorder, PodFeed, PodStatusWriter } from "../kube/contract.ts";
-import type { AnnotationReader } from "./annotations/contract.ts";
 import { isDrifted } from "./attachments.ts";
 import { KeyQueue } from "./key-queue.ts";
 import { KnownAttachments, podKeyOfInterface } from "./known-attachments.ts";
 import { PodLooks } from "./pod-looks.ts";
 import { createPublisher } from "./publish.ts";
 import { createReconciler } from "./reconcile.ts";
+import type { SelectionSource } from "./source.ts";
 
 export interface ControllerOptions {
   /** The node's API as one of podplug's own reconcilers sees it: the engine's, or a connection to it. */
@@ -20,8 +20,8 @@ export interface ControllerOptions {
   readonly pods: PodFeed;
   readonly status: PodStatusWriter;
   readonly events: EventRecorder;
-  /** Which annotations are honoured. */
-  readonly annotations: readonly AnnotationReader[];
+  /** What asks for networks: a pod's annotations, or what the node was told. */
+  readonly sources: readonly SelectionSource[];
   /** What the pod's own network is called in a network-status that nobody else began; none is told without it. */
   readonly defaultNetworkName: string | undefined;
   /** How the node names interfaces that nobody names. */
@@ -45,42 +45,52 @@ const firstDelayMs = 250;
 const longestDelayMs = 10_000;
 
 /**
- * Plugs what the annotations of this node's pods ask for. Level-triggered:
+ * Plugs what is asked for this node's pods. Level-triggered:
  * whatever happened while it was away, the first look at each pod catches up
  * on. Runs until `stopped` aborts, and resolves when what had begun has ended;
  * neither an API nor an API server that is away ends it.
  */
 export async function runController(options: ControllerOptions, stopped: AbortSignal): Promise<void> {
-  const { api, pods, annotations, clock, random, log } = options;
+  const { api, pods, sources, clock, random, log } = options;
   const known = new KnownAttachments();
   const looks = new PodLooks();
   const publishing = new KeyQueue({ ...options, name: "publish", work: (key, stop) => publish(key, stop) });
   const publish = createPublisher({ ...options, known, looks });
   const reconcile = createReconciler({ ...options, known, looks, publish: (key) => publishing.add(key) });
   const reconciling = new KeyQueue({ ...options, name: "reconcile", work: reconcile });
+  const wishes = new Map<PodKey, string>();
   const ended = new AbortController();
   const signal = AbortSignal.any([stopped, ended.signal]);
-  const owners = new Set(annotations.map(({ owner }) => owner));
+  const owners = new Set(sources.map(({ owner }) => owner));
 
   try {
-    await Promise.all([followPods(), followApi(), resync()]);
+    await Promise.all([followPods(), followApi(), resync(), ...sources.map(followSource)]);
   } finally {
     ended.abort();
     await Promise.all([reconciling.close(), publishing.close()]);
   }
 
   async function followPods(): Promise<void> {
-    const wishes = new Map<PodKey, string>();
     for await (const event of pods.watch(signal)) {
       if (event.kind !== "changed") continue;
-      const { key } = event;
-      const wish = wishOf(pods.get(key), annotations);
       // A pod changes often, by our own status too: what waits for a plugin goes on waiting.
-      if (wishes.get(key) === wish) reconciling.nudge(key);
-      else reconciling.add(key);
-      if (wish === undefined) wishes.delete(key);
-      else wishes.set(key, wish);
+      if (!addChanged(event.key)) reconciling.nudge(event.key);
     }
+  }
+
+  async function followSource({ changes }: SelectionSource): Promise<void> {
+    if (!changes) return;
+    for await (const _change of changes(signal)) for (const key of pods.keys()) addChanged(key);
+  }
+
+  /** Whether something else is asked for than when this was asked last. */
+  function addChanged(key: PodKey): boolean {
+    const wish = wishOf(pods.get(key), sources);
+    if (wishes.get(key) === wish) return false;
+    if (wish === undefined) wishes.delete(key);
+    else wishes.set(key, wish);
+    reconciling.add(key);
+    return true;
   }
 
   /** Nothing is worked on before the API has told what there is: until then, nobody knows which pods to look into. */
@@ -137,8 +147,8 @@ export async function runController(options: ControllerOptions, stopped: AbortSi
 }
 
 /** What a pod asks for, as far as a change of it matters at once; undefined when it is gone. */
-function wishOf(pod: Pod | undefined, annotations: readonly AnnotationReader[]): string | undefined {
+function wishOf(pod: Pod | undefined, sources: readonly SelectionSource[]): string | undefined {
   if (!pod) return undefined;
-  const texts = annotations.map(({ annotation }) => pod.annotations[annotation] ?? "");
-  return JSON.stringify([pod.uid, pod.deletionTimestamp !== undefined, ...texts]);
+  const wishes = sources.map((source) => source.wishOf(pod));
+  return JSON.stringify([pod.uid, pod.deletionTimestamp !== undefined, ...wishes]);
 }

@@ -5,7 +5,7 @@ import type { NodeApi, PodInterface } from "../domain/node-api.ts";
 import { type Pod, type PodKey, podKeyOf } from "../domain/pod.ts";
 import type { EventRecorder, PodEventFacts, PodFeed } from "../kube/contract.ts";
 import { networkStatusAnnotation } from "../kube/contract.ts";
-import type { AnnotationReader, Wanted } from "./annotations/contract.ts";
+import type { Wanted } from "./annotations/contract.ts";
 import { isDrifted } from "./attachments.ts";
 import { withDeadline } from "./deadline.ts";
 import { stepsBetween } from "./desired.ts";
@@ -21,6 +21,7 @@ import { type Outcome, outcomeOf, worse } from "./key-queue.ts";
 import type { KnownAttachments } from "./known-attachments.ts";
 import type { PodLook, PodLooks } from "./pod-looks.ts";
 import { isKubeVirt, targetOf } from "./pod-words.ts";
+import type { SelectionSource } from "./source.ts";
 import { readStatus } from "./status-entries.ts";
 import type { Step } from "./steps.ts";
 
@@ -28,7 +29,7 @@ export interface ReconcilerOptions {
   readonly api: NodeApi;
   readonly pods: PodFeed;
   readonly events: EventRecorder;
-  readonly annotations: readonly AnnotationReader[];
+  readonly sources: readonly SelectionSource[];
   readonly known: KnownAttachments;
   readonly looks: PodLooks;
   readonly heals: boolean;
@@ -41,12 +42,12 @@ export interface ReconcilerOptions {
 }
 
 /**
- * Brings a pod to what its annotations ask for: reads the world, compares,
+ * Brings a pod to what is asked for it: reads the world, compares,
  * acts. Every step is tried whatever became of the ones before; what failed is
  * found again by the next look.
  */
 export function createReconciler(options: ReconcilerOptions) {
-  const { api, pods, events, annotations, known, looks, clock, timeoutMs, log, publish } = options;
+  const { api, pods, events, sources, known, looks, clock, timeoutMs, log, publish } = options;
   /** What was refused and told already, so that it is told once. */
   const told = new Map<PodKey, { readonly uid: string; readonly texts: Map<string, string> }>();
 
@@ -57,11 +58,12 @@ export function createReconciler(options: ReconcilerOptions) {
       publish(key);
       return "done";
     }
-    const wanted = annotations.map((reader) => ({
-      reader,
-      wanted: reader.read(pod.annotations[reader.annotation], pod.namespace),
+    const wanted = sources.map((source) => ({
+      source,
+      wish: source.wishOf(pod),
+      wanted: source.read(pod),
     }));
-    for (const each of wanted) tellRefused(key, pod, each.reader, each.wanted);
+    for (const each of wanted) tellRefused(key, pod, each.source, each.wanted);
     const asks = wanted.some((each) => each.wanted.kind === "valid" && each.wanted.selections.length > 0);
     let outcome: Outcome = "done";
     if (asks || known.has(key)) {
@@ -78,8 +80,8 @@ export function createReconciler(options: ReconcilerOptions) {
       for (const each of wanted) {
         if (each.wanted.kind === "invalid") continue;
         const steps = stepsBetween({
-          owner: each.reader.owner,
-          namesTell: each.reader.namesTell,
+          owner: each.source.owner,
+          namesTell: each.source.namesTell,
           podNamespace: pod.namespace,
           wanted: each.wanted.selections,
           interfaces,
@@ -88,7 +90,7 @@ export function createReconciler(options: ReconcilerOptions) {
           heals: options.heals,
           ifNaming: options.ifNaming,
         });
-        outcome = worse(outcome, await carryOut(key, pod, each.reader, steps, look, signal));
+        outcome = worse(outcome, await carryOut(key, pod, each, steps, look, signal));
       }
     }
     publish(key);
@@ -98,7 +100,7 @@ export function createReconciler(options: ReconcilerOptions) {
   async function carryOut(
     key: PodKey,
     pod: Pod,
-    reader: AnnotationReader,
+    { source, wish }: { readonly source: SelectionSource; readonly wish: string },
     steps: readonly Step[],
     look: PodLook,
     signal: AbortSignal,
@@ -107,13 +109,13 @@ export function createReconciler(options: ReconcilerOptions) {
     let lostStays = false;
     for (const [index, step] of steps.entries()) {
       // What is wanted by now is another matter: its change has been queued.
-      if (signal.aborted || !isStillWanted(key, pod, reader)) return outcome;
+      if (signal.aborted || !isStillWanted(key, pod, source, wish)) return outcome;
       if (lostStays) {
         // This step would put it where the lost one still is.
         lostStays = false;
         continue;
       }
-      const failure = await take(pod, reader, step, look, signal);
+      const failure = await take(pod, source, step, look, signal);
       if (failure !== "done") look.distrust();
       outcome = worse(outcome, failure);
       lostStays = failure !== "done" && step.kind === "detach" && step.why === "lost";
@@ -124,35 +126,35 @@ export function createReconciler(options: ReconcilerOptions) {
 
   async function take(
     pod: Pod,
-    reader: AnnotationReader,
+    source: SelectionSource,
     step: Step,
     look: PodLook,
     signal: AbortSignal,
   ): Promise<Outcome> {
     switch (step.kind) {
       case "attach":
-        return await attach(pod, reader, step, look, signal);
+        return await attach(pod, source, step, look, signal);
       case "adopt":
         look.distrust();
-        return await adopt(pod, reader, step, signal);
+        return await adopt(pod, source, step, signal);
       case "detach":
         return await detach(pod, step, look, signal);
     }
   }
 
-  function isStillWanted(key: PodKey, pod: Pod, { annotation }: AnnotationReader): boolean {
+  function isStillWanted(key: PodKey, pod: Pod, source: SelectionSource, wish: string): boolean {
     const now = pods.get(key);
     return (
       now !== undefined &&
       now.uid === pod.uid &&
       now.deletionTimestamp === undefined &&
-      now.annotations[annotation] === pod.annotations[annotation]
+      source.wishOf(now) === wish
     );
   }
 
   async function attach(
     pod: Pod,
-    { owner }: AnnotationReader,
+    { owner }: SelectionSource,
     { network, selection, key, replace }: Step & { kind: "attach" },
     look: PodLook,
     signal: AbortSignal,
@@ -173,7 +175,7 @@ export function createReconciler(options: ReconcilerOptions) {
 
   async function adopt(
     pod: Pod,
-    { owner }: AnnotationReader,
+    { owner }: SelectionSource,
     { network, selection, key }: Step & { kind: "adopt" },
     signal: AbortSignal,
   ): Promise<Outcome> {
@@ -228,7 +230,7 @@ export function createReconciler(options: ReconcilerOptions) {
     // The pod's event tells its affairs, and what a plugin said stands in the log of who ran it.
     const level = isPodsAffair(error) ? "debug" : "warn";
     log[level]({ pod: `${namespace}/${name}`, ...facts, reason: error.reason, err: error }, message);
-    // Only the annotation can cure what is wrong with itself, and its change comes to us.
+    // Only what asked for it can cure what is wrong with itself, and its change comes to us.
     return error.kind === "invalid" ? "done" : outcomeOf(error);
   }
 
@@ -251,12 +253,12 @@ export function createReconciler(options: ReconcilerOptions) {
     return outcomeOf(error);
   }
 
-  function tellRefused(key: PodKey, pod: Pod, { annotation }: AnnotationReader, wanted: Wanted): void {
+  function tellRefused(key: PodKey, pod: Pod, { name }: SelectionSource, wanted: Wanted): void {
     const refusals =
       wanted.kind === "invalid"
-        ? [`annotation ${annotation} is invalid and changes nothing: ${wanted.fault}`]
+        ? [`${name} is invalid and changes nothing: ${wanted.fault}`]
         : wanted.refused.map(({ network, fault }) => `network ${network} is refused: ${fault}`);
-    tellOnce(key, pod, annotation, refusals.map(refusedEvent));
+    tellOnce(key, pod, name, refusals.map(refusedEvent));
   }
 
   /** KubeVirt renames links and takes their addresses: nothing is wrong with those. */

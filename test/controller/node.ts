@@ -2,6 +2,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import { kaloomAnnotation } from "../../src/controller/annotations/kaloom.ts";
 import { npwgAnnotation } from "../../src/controller/annotations/npwg.ts";
 import { runController } from "../../src/controller/controller.ts";
+import { annotationSource } from "../../src/controller/source.ts";
 import { interfaceOf, networkOf } from "../../src/controller/status-entries.ts";
 import type { Clock } from "../../src/domain/clock.ts";
 import type { PodplugError } from "../../src/domain/errors.ts";
@@ -90,7 +91,7 @@ export async function createNode({ concurrency = 32 } = {}) {
         pods: cluster.pods,
         status: cluster.statusWriter,
         events: cluster.events,
-        annotations: [npwgAnnotation, kaloomAnnotation],
+        sources: [npwgAnnotation, kaloomAnnotation].map(annotationSource),
         defaultNetworkName: "cluster",
         ifNaming: "npwg",
         heals: true,

@@ -1,0 +1,29 @@
+import type { Pod } from "../domain/pod.ts";
+import type { AnnotationReader, Wanted } from "./annotations/contract.ts";
+
+/** Where it stands what a pod is to have. */
+export interface SelectionSource {
+  /** For messages: `annotation networks`. */
+  readonly name: string;
+  /** Who owns the attachments that it asks for. */
+  readonly owner: string;
+  /** Everybody who plugs what stands there names interfaces alike: a link's name tells what it is, where nothing else does. */
+  readonly namesTell: boolean;
+  /** Never throws. */
+  read(pod: Pod): Wanted;
+  /** A text that differs when what is asked for may. */
+  wishOf(pod: Pod): string;
+  /** Tells when pods may be asked for something else although none of them changed. */
+  readonly changes?: ((signal: AbortSignal) => AsyncIterable<unknown>) | undefined;
+}
+
+export function annotationSource(reader: AnnotationReader): SelectionSource {
+  const textOf = (pod: Pod): string | undefined => pod.annotations[reader.annotation];
+  return {
+    name: `annotation ${reader.annotation}`,
+    owner: reader.owner,
+    namesTell: reader.namesTell,
+    read: (pod) => reader.read(textOf(pod), pod.namespace),
+    wishOf: (pod) => textOf(pod) ?? "",
+  };
+}

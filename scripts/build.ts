@@ -29,6 +29,8 @@ const common: BuildOptions = {
   sourcemap: "linked",
   sourcesContent: false,
   // The last two are optional and native: what dockerode would use to reach a Docker by SSH.
+  // Files of the tree are found from where the bundle is.
+  define: { "import.meta.dirname": "__dirname" },
   external: ["koffi", "cpu-features", "*.node"],
   logLevel: "warning",
 };

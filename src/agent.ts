@@ -5,6 +5,7 @@ import { keepControllerKey } from "./agent/controller-key.ts";
 import { createDevices } from "./agent/devices.ts";
 import { createExecutor, ifNamingOf } from "./agent/executor.ts";
 import { podsAreKnown, runtimeAnswers } from "./agent/health.ts";
+import { openIntent } from "./agent/intent.ts";
 import type { ConnectOptions, Kubernetes } from "./agent/kubernetes.ts";
 import { listenAddresses, needsReviews } from "./agent/listen.ts";
 import { createCatalog, needsDefinitions } from "./agent/networks.ts";
@@ -41,6 +42,7 @@ import { observeExecutor } from "./executor/observed.ts";
 import { createInterfaceEvents } from "./interfaces/interface-events.ts";
 import { createNetlinkInterfaceReader } from "./interfaces/netlink.ts";
 import type { PodFeed } from "./kube/contract.ts";
+import { ownPluginsDir } from "./own-plugins.ts";
 import { createAudit } from "./server/audit.ts";
 import { type Server, startServer } from "./server/server.ts";
 
@@ -101,10 +103,11 @@ export async function startAgent({
   const sandboxes = await createLocator(config, interfaces, log);
   cleanup.defer(() => sandboxes[Symbol.dispose]?.());
   health.require("runtime", runtimeAnswers(sandboxes));
-  const kubernetes = await connect({ config, env, nodeName, log, telemetry });
+  const intent = openIntent(config, nodeName, log);
+  const kubernetes = await connect({ config, env, nodeName, intent, log, telemetry });
   if (kubernetes) cleanup.use(kubernetes);
   const cni = createCni({
-    binDirs: config.cni.binDirs,
+    binDirs: [...config.cni.binDirs, ownPluginsDir],
     env: pluginEnv(env),
     exec: tellRequestId(createContainedExec({ exec, agentId, clock: systemClock, log })),
     log,
@@ -115,7 +118,7 @@ export async function startAgent({
     version: packageJson.version,
     journal: await createFileJournal({ stateDir, steps, log }),
     sandboxes,
-    networks: createCatalog(config, kubernetes?.definitions, log),
+    networks: createCatalog(config, kubernetes?.definitions, intent, log),
     executor: observeExecutor(createExecutor(config, cni, log), telemetry),
     interfaces,
     devices: cleanup.use(createDevices(config)),

@@ -146,7 +146,14 @@ const schema = z.strictObject({
     })
     .prefault({}),
   contiv: z
-    .strictObject({ intentFile: path.default("").describe("contiv's intent; empty for none") })
+    .strictObject({
+      intentFile: path.default("").describe("contiv's intent; empty for none"),
+      hostLabel: z
+        .string()
+        .max(253)
+        .default("")
+        .describe("this node's name among the intent's Hosts; empty: nodeName"),
+    })
     .prefault({}),
   log: z
     .strictObject({
@@ -237,7 +244,9 @@ export function refuseUnbuilt(config: Config): void {
     faults.push("executor kactus: it plugs Kaloom's Networks alone; add kaloom to networks");
   }
   expect(config.hostRoot === "", "hostRoot", "leave it empty");
-  expect(config.contiv.intentFile === "", "contiv.intentFile", "leave it empty");
+  if (config.contiv.intentFile && config.executor === "kactus") {
+    faults.push("contiv.intentFile: executor kactus plugs Kaloom's Networks alone; set it to direct");
+  }
   faults.push(...apiFaults(config.api));
   if (faults.length > 0) {
     throw new PodplugError("INVALID_CONFIGURATION", `configuration can't be used: ${faults.join("; ")}`, {

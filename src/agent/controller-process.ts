@@ -4,6 +4,7 @@ import { refuseUnbuilt } from "../config.ts";
 import type { Logger } from "../domain/log.ts";
 import { controllerKeyFile } from "./controller-key.ts";
 import { podsAreKnown } from "./health.ts";
+import { openIntent } from "./intent.ts";
 import { connectKubernetes } from "./kubernetes.ts";
 import { nodeNameOf } from "./node-name.ts";
 import { startObservation } from "./observation.ts";
@@ -40,7 +41,8 @@ async function startController(options: {
   const { health, telemetry } = observation;
   const keyFile = controllerKeyFile(config.stateDir);
   const client = cleanup.use(createNodeClient({ server, controllerKeyFile: keyFile }));
-  const kubernetes = cleanup.use(await connectKubernetes({ config, env, nodeName, log, telemetry }));
+  const intent = openIntent(config, nodeName, log);
+  const kubernetes = cleanup.use(await connectKubernetes({ config, env, nodeName, intent, log, telemetry }));
   const stopped = new AbortController();
   const known = podsAreKnown(kubernetes.pods, stopped.signal);
   health.require("pods", known.check);

@@ -2,6 +2,7 @@ import type { Config } from "../config.ts";
 import { kaloomAnnotation } from "../controller/annotations/kaloom.ts";
 import { npwgAnnotation } from "../controller/annotations/npwg.ts";
 import { runController } from "../controller/controller.ts";
+import { createContivSource } from "../controller/intent/contiv.ts";
 import { annotationSource } from "../controller/source.ts";
 import { systemClock } from "../domain/clock.ts";
 import { PodplugError } from "../domain/errors.ts";
@@ -23,6 +24,7 @@ import { startPodFeed } from "../kube/pod-feed.ts";
 import { createReviewer } from "../kube/reviewer.ts";
 import { createPodStatusWriter } from "../kube/status-writer.ts";
 import { ifNamingOf } from "./executor.ts";
+import type { NodeIntent } from "./intent.ts";
 import { defaultNetworkName } from "./networks.ts";
 
 /** How long the API server has for one review; somebody waits for it. */
@@ -46,6 +48,8 @@ export interface ConnectOptions {
   readonly config: Config;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly nodeName: string;
+  /** What the node was told of its pods beside their annotations. */
+  readonly intent?: NodeIntent | undefined;
   readonly log: Logger;
   readonly telemetry: Telemetry;
 }
@@ -55,6 +59,7 @@ export async function connectKubernetes({
   config,
   env,
   nodeName,
+  intent,
   log,
   telemetry,
 }: ConnectOptions): Promise<Kubernetes> {
@@ -71,6 +76,8 @@ export async function connectKubernetes({
   const ownWrites = createOwnWrites();
   const pods = startPodFeed({ ...shared, annotations: kept, ownWrites });
   const events = createEventRecorder(shared);
+  const sources = annotations.map(annotationSource);
+  if (intent) sources.push(createContivSource({ ...intent, podKeys: () => pods.keys() }));
 
   return {
     definitions: createDefinitionReader({ client }),
@@ -83,7 +90,7 @@ export async function connectKubernetes({
           pods,
           status: createPodStatusWriter({ client, ownWrites }),
           events,
-          sources: annotations.map(annotationSource),
+          sources,
           defaultNetworkName: await defaultNetworkName(config, log),
           ifNaming: ifNamingOf(config),
           heals: config.healing.enabled,

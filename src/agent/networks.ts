@@ -6,11 +6,13 @@ import type { Logger } from "../domain/log.ts";
 import { neverAborted } from "../domain/signals.ts";
 import type { DefinitionReader } from "../kube/contract.ts";
 import { createCatalogs, type SourcedCatalog } from "../networks/catalogs.ts";
+import { createContivCatalog } from "../networks/contiv.ts";
 import type { NetworkCatalog } from "../networks/contract.ts";
 import { createDirectoryCatalog } from "../networks/directory.ts";
 import { createInlineCatalog } from "../networks/inline.ts";
 import { createKaloomCatalog } from "../networks/kaloom.ts";
 import { createNetAttachDefCatalog } from "../networks/net-attach-def.ts";
+import type { NodeIntent } from "./intent.ts";
 
 /** Whether networks are looked up in the cluster. */
 export function needsDefinitions({ networks }: Config): boolean {
@@ -21,6 +23,7 @@ export function needsDefinitions({ networks }: Config): boolean {
 export function createCatalog(
   config: Config,
   reader: DefinitionReader | undefined,
+  intent: NodeIntent | undefined,
   log: Logger,
 ): NetworkCatalog {
   const options = { clock: systemClock, log };
@@ -42,6 +45,7 @@ export function createCatalog(
           });
     return { source, catalog };
   });
+  if (intent) sourced.push({ source: "contiv", catalog: createContivCatalog(intent) });
   return createCatalogs([...sourced, { source: "inline", catalog: createInlineCatalog() }]);
 }
 

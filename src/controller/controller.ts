@@ -75,6 +75,7 @@ export async function runController(options: ControllerOptions, stopped: AbortSi
       if (event.kind !== "changed") continue;
       // A pod changes often, by our own status too: what waits for a plugin goes on waiting.
       if (!addChanged(event.key)) reconciling.nudge(event.key);
+      for (const { concerns } of sources) for (const key of concerns?.(event.key) ?? []) addChanged(key);
     }
   }
 

@@ -5,7 +5,6 @@ import type { NodeApi, PodInterface } from "../domain/node-api.ts";
 import { type Pod, type PodKey, podKeyOf } from "../domain/pod.ts";
 import type { EventRecorder, PodEventFacts, PodFeed } from "../kube/contract.ts";
 import { networkStatusAnnotation } from "../kube/contract.ts";
-import type { Wanted } from "./annotations/contract.ts";
 import { isDrifted } from "./attachments.ts";
 import { withDeadline } from "./deadline.ts";
 import { stepsBetween } from "./desired.ts";
@@ -21,7 +20,7 @@ import { type Outcome, outcomeOf, worse } from "./key-queue.ts";
 import type { KnownAttachments } from "./known-attachments.ts";
 import type { PodLook, PodLooks } from "./pod-looks.ts";
 import { isKubeVirt, targetOf } from "./pod-words.ts";
-import type { SelectionSource } from "./source.ts";
+import type { Asked, SelectionSource } from "./source.ts";
 import { readStatus } from "./status-entries.ts";
 import type { Step } from "./steps.ts";
 
@@ -78,7 +77,7 @@ export function createReconciler(options: ReconcilerOptions) {
       tellOnce(key, pod, "target", []);
       tellDrifted(key, pod, interfaces);
       for (const each of wanted) {
-        if (each.wanted.kind === "invalid") continue;
+        if (each.wanted.kind !== "valid") continue;
         const steps = stepsBetween({
           owner: each.source.owner,
           namesTell: each.source.namesTell,
@@ -253,12 +252,8 @@ export function createReconciler(options: ReconcilerOptions) {
     return outcomeOf(error);
   }
 
-  function tellRefused(key: PodKey, pod: Pod, { name }: SelectionSource, wanted: Wanted): void {
-    const refusals =
-      wanted.kind === "invalid"
-        ? [`${name} is invalid and changes nothing: ${wanted.fault}`]
-        : wanted.refused.map(({ network, fault }) => `network ${network} is refused: ${fault}`);
-    tellOnce(key, pod, name, refusals.map(refusedEvent));
+  function tellRefused(key: PodKey, pod: Pod, { name }: SelectionSource, asked: Asked): void {
+    tellOnce(key, pod, name, refusalsOf(name, asked).map(refusedEvent));
   }
 
   /** KubeVirt renames links and takes their addresses: nothing is wrong with those. */
@@ -290,6 +285,17 @@ export function createReconciler(options: ReconcilerOptions) {
 
   async function call<T>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     return await withDeadline({ clock, timeoutMs, signal }, work);
+  }
+}
+
+function refusalsOf(name: string, asked: Asked): readonly string[] {
+  switch (asked.kind) {
+    case "invalid":
+      return [`${name} is invalid and changes nothing: ${asked.fault}`];
+    case "undecided":
+      return asked.fault === undefined ? [] : [`${name} changes nothing: ${asked.fault}`];
+    case "valid":
+      return asked.refused.map(({ network, fault }) => `network ${network} is refused: ${fault}`);
   }
 }
 

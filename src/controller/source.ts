@@ -1,5 +1,11 @@
-import type { Pod } from "../domain/pod.ts";
+import type { Pod, PodKey } from "../domain/pod.ts";
 import type { AnnotationReader, Wanted } from "./annotations/contract.ts";
+
+/** What is asked for one pod. */
+export type Asked =
+  | Wanted
+  /** It can't be told now, and nothing changes; `fault` is for the pod's users, absent when it is none of their affair. */
+  | { readonly kind: "undecided"; readonly fault?: string | undefined };
 
 /** Where it stands what a pod is to have. */
 export interface SelectionSource {
@@ -10,9 +16,11 @@ export interface SelectionSource {
   /** Everybody who plugs what stands there names interfaces alike: a link's name tells what it is, where nothing else does. */
   readonly namesTell: boolean;
   /** Never throws. */
-  read(pod: Pod): Wanted;
+  read(pod: Pod): Asked;
   /** A text that differs when what is asked for may. */
   wishOf(pod: Pod): string;
+  /** Other pods whose wishes may change when this one comes, changes or goes. */
+  readonly concerns?: ((key: PodKey) => readonly PodKey[]) | undefined;
   /** Tells when pods may be asked for something else although none of them changed. */
   readonly changes?: ((signal: AbortSignal) => AsyncIterable<unknown>) | undefined;
 }

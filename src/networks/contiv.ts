@@ -21,9 +21,9 @@ export interface ContivCatalogOptions {
  */
 export function createContivCatalog({ file, hostName }: ContivCatalogOptions): NetworkCatalog {
   return {
-    async find(selection, _podNamespace, signal) {
+    async find(selection, podNamespace, signal) {
       if (signal.aborted) throw abortError(signal, "looking for a network");
-      const { name = "", namespace: tenant } = selection;
+      const { name = "", namespace: tenant = podNamespace } = selection;
       const displayName = tenant === undefined ? name : `${tenant}/${name}`;
       const read = file.current();
       if (read.kind === "invalid") {

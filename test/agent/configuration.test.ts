@@ -89,7 +89,7 @@ test("what this version can't do is told at once, with what to do instead", asyn
   await expectRefusal(node, [
     `podplug agent: ${node.configFile}:`,
     "  executor kactus: it plugs Kaloom's Networks alone; add kaloom to networks",
-    "  contiv.intentFile: not in this version; leave it empty",
+    "  contiv.intentFile: executor kactus plugs Kaloom's Networks alone; set it to direct",
     "  api: neither socket nor listen is given",
     "  api.tls: api.listen names no port to use it on",
     "  api.tls: certFile and keyFile are needed together",

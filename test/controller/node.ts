@@ -2,14 +2,14 @@ import { setImmediate as turn } from "node:timers/promises";
 import { kaloomAnnotation } from "../../src/controller/annotations/kaloom.ts";
 import { npwgAnnotation } from "../../src/controller/annotations/npwg.ts";
 import { runController } from "../../src/controller/controller.ts";
-import { annotationSource } from "../../src/controller/source.ts";
+import { annotationSource, type SelectionSource } from "../../src/controller/source.ts";
 import { interfaceOf, networkOf } from "../../src/controller/status-entries.ts";
 import type { Clock } from "../../src/domain/clock.ts";
 import type { PodplugError } from "../../src/domain/errors.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
 import { silentLogger } from "../../src/domain/log.ts";
 import type { NodeApi } from "../../src/domain/node-api.ts";
-import type { Pod } from "../../src/domain/pod.ts";
+import type { Pod, PodKey } from "../../src/domain/pod.ts";
 import { bareAddress } from "../../src/domain/selection.ts";
 import { networkStatusAnnotation } from "../../src/kube/contract.ts";
 import { createWorld } from "../attachments/world.ts";
@@ -55,7 +55,13 @@ export async function quiet(): Promise<void> {
 export const networksAnnotation = npwgAnnotation.annotation;
 
 /** A node in memory with its controller, and the cluster that it belongs to. */
-export async function createNode({ concurrency = 32 } = {}) {
+export async function createNode({
+  concurrency = 32,
+  otherSources = () => [],
+}: {
+  readonly concurrency?: number;
+  readonly otherSources?: (podKeys: () => readonly PodKey[]) => readonly SelectionSource[];
+} = {}) {
   const clock = createSteppedClock();
   const world = await createWorld({ clock, maxConcurrent: 8 });
   const cluster = createFakeCluster();
@@ -91,7 +97,10 @@ export async function createNode({ concurrency = 32 } = {}) {
         pods: cluster.pods,
         status: cluster.statusWriter,
         events: cluster.events,
-        sources: [npwgAnnotation, kaloomAnnotation].map(annotationSource),
+        sources: [
+          ...[npwgAnnotation, kaloomAnnotation].map(annotationSource),
+          ...otherSources(() => cluster.pods.keys()),
+        ],
         defaultNetworkName: "cluster",
         ifNaming: "npwg",
         heals: true,

@@ -154,7 +154,13 @@ export async function makePodNode({
   };
 }
 
-function kubeconfigText({ url, authority }: { readonly url: string; readonly authority: string }): string {
+export function kubeconfigText({
+  url,
+  authority,
+}: {
+  readonly url: string;
+  readonly authority: string;
+}): string {
   const ca = Buffer.from(authority).toString("base64");
   return JSON.stringify({
     clusters: [{ name: "test", cluster: { server: url, "certificate-authority-data": ca } }],

@@ -40,10 +40,10 @@ interface Watcher {
 }
 
 const authority = createAuthority("test cluster");
-const certificate = authority.issue("kube-apiserver", ["127.0.0.1"]);
 
-/** So much of kube-apiserver as podplug speaks to, over HTTPS on loopback, with a hand for its troubles. */
-export async function startFakeApiServer() {
+/** So much of kube-apiserver as podplug speaks to, over HTTPS on loopback or another address, with a hand for its troubles. */
+export async function startFakeApiServer(address = "127.0.0.1") {
+  const certificate = authority.issue("kube-apiserver", [address]);
   const objects = new Map<string, ApiObject>();
   const watchers = new Set<Watcher>();
   const history: { readonly version: number; readonly type: string; readonly object: ApiObject }[] = [];
@@ -68,7 +68,7 @@ export async function startFakeApiServer() {
     socket.on("close", () => sockets.delete(socket));
     socket.on("error", () => undefined);
   });
-  server.listen(0, "127.0.0.1");
+  server.listen(0, address);
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
 
@@ -209,7 +209,7 @@ export async function startFakeApiServer() {
   }
 
   return {
-    url: `https://127.0.0.1:${port}`,
+    url: `https://${address}:${port}`,
     authority: authority.cert,
     issueClient: (name: string) => authority.issue(name),
     tokens,
@@ -275,7 +275,7 @@ export async function startFakeApiServer() {
     goAway,
     /** At the address it had. */
     async comeBack(): Promise<void> {
-      server.listen(port, "127.0.0.1");
+      server.listen(port, address);
       await once(server, "listening");
     },
     async [Symbol.asyncDispose](): Promise<void> {

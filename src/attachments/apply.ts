@@ -124,9 +124,7 @@ export function createApplier(options: ApplierOptions): Applier {
     const isOwn = (link: KernelInterface): boolean => link.index === ifIndex;
     await gate.shared(async () => {
       const there = await namespaces.find(record.sandbox, deadline());
-      const renamed = there?.links.find((link) => isOwn(link) && link.name !== record.ifName);
-      // Plugins go by names. They would free the address that the link still has, and remove who has its name now.
-      if (renamed) throw leftBehind(record, renamed, "DEL wouldn't find it");
+      requireName(record, there?.links ?? []);
       const taken = there?.links.some((link) => link.name === record.ifName && !isOwn(link));
       // In a namespace that is gone, or with its name passed to another link, there is nothing to remove.
       const netnsPath = ifIndex !== undefined && taken ? undefined : there?.netnsPath;
@@ -155,6 +153,16 @@ function waitingAfter(record: AttachmentRecord): AttachmentRecord {
     attachedAt: undefined,
     failure: undefined,
   };
+}
+
+/**
+ * INTERFACE_LEFT when the attachment's link has another name by now. Plugins go
+ * by names: they would free the address that the link still has, and remove
+ * who has its name now.
+ */
+export function requireName(record: AttachmentRecord, links: readonly KernelInterface[]): void {
+  const link = links.find(({ index }) => index === record.chain.ifIndex);
+  if (link && link.name !== record.ifName) throw leftBehind(record, link, "DEL wouldn't find it");
 }
 
 function leftBehind(

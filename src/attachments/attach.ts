@@ -11,7 +11,7 @@ import type { KernelInterface } from "../interfaces/contract.ts";
 import type { NetworkDefinition } from "../networks/contract.ts";
 import type { Sandbox } from "../sandbox/contract.ts";
 import { createAdopt } from "./adopt.ts";
-import { factsOf } from "./apply.ts";
+import { factsOf, requireName } from "./apply.ts";
 import { cniArgsOf } from "./cni-args.ts";
 import type { AttachWork, EngineCore } from "./core.ts";
 import { earlierSandboxes } from "./ending.ts";
@@ -91,12 +91,7 @@ export function createAttach(core: EngineCore): Attach {
       const link = links.find(({ index }) => index === plan.record.chain.ifIndex);
       return { interface: viewOf(sandbox, link, plan.record), created: false };
     }
-    if (plan.step === "replace" && !mayRemove(work.caller, plan.record)) {
-      throw new PodplugError(
-        "OWNED_BY_OTHER",
-        `${plan.record.ifName} (${plan.record.network}) was attached by another caller under owner ${plan.record.owner}`,
-      );
-    }
+    if (plan.step === "replace") requireReplaceable(work.caller, plan.record, links);
     const intent = await intend(work, plan, definition, signal);
     if (validateOnly) {
       const planned = viewOf(sandbox, undefined, intent);
@@ -187,4 +182,18 @@ export function createAttach(core: EngineCore): Attach {
       replaces: plan.step === "replace" ? plan.record.chain : undefined,
     };
   }
+}
+
+/** Before anything changes: what can't go must not lose its record to what can't come. */
+function requireReplaceable(
+  caller: Caller,
+  record: AttachmentRecord,
+  links: readonly KernelInterface[],
+): void {
+  if (!mayRemove(caller, record)) {
+    const { ifName, network, owner } = record;
+    const message = `${ifName} (${network}) was attached by another caller under owner ${owner}`;
+    throw new PodplugError("OWNED_BY_OTHER", message);
+  }
+  requireName(record, links);
 }

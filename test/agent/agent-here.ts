@@ -12,15 +12,16 @@ export interface AgentHere extends AsyncDisposable {
   readonly log: readonly LogLine[];
 }
 
-/** Resolves once recovery is complete. */
+/** Resolves once recovery is complete, unless it is to be called meanwhile. */
 export async function startAgentHere(
   { configFile, socket }: TestNode,
   parts?: AgentOptions["parts"],
+  { whileRecovering = false } = {},
 ): Promise<AgentHere> {
   const config = parseConfig(await readFile(configFile, "utf8"), configFile);
   const log = createRecordingLog();
   const agent = await startAgent({ config, env: process.env, log, parts });
-  await agent.recovered;
+  if (!whileRecovering) await agent.recovered;
   const client = createNodeClient({ server: `unix://${socket}` });
   return {
     agent,

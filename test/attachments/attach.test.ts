@@ -84,3 +84,15 @@ test("watchers hear that a failed replacement took what it was to replace", asyn
   ]);
   expect(events).toHaveLength(4);
 });
+
+test("a replacement of what was renamed by hand is refused, and loses nothing", async () => {
+  const world = await createWorld();
+  const { target, answer } = await attachBlue(world);
+  world.interfaces.changeLink(path, "net1", { name: "mine" });
+  const request = { target, network: { ...network, name: "green" }, replace: true };
+  await expect(world.as("tester").attach(request, neverAborted)).rejects.toMatchObject({
+    reason: "INTERFACE_LEFT",
+  });
+  world.interfaces.changeLink(path, "mine", { name: "net1" });
+  expect(await world.as("tester").list({ target }, neverAborted)).toEqual([answer.interface]);
+});

@@ -44,12 +44,12 @@ test("an interface that is attached meanwhile is never listed as gone", async ()
 test("what is to be replaced is listed as its attachment, whatever it is called by now", async () => {
   const world = await createWorld();
   const { target } = await attachBlue(world);
-  world.interfaces.changeLink(path, "net1", { name: "net1-nic" });
   const { list } = world.interfaces;
   const seen: unknown[] = [];
   world.interfaces.list = async (place, signal) => {
     world.interfaces.list = list;
     const links = await list(place, signal);
+    world.interfaces.changeLink(path, "net1", { name: "net1-nic" });
     // Planned by now; the next look is DEL's.
     world.interfaces.list = async (...look) => {
       world.interfaces.list = list;

@@ -59,7 +59,7 @@ export type Expected =
   /** The old one goes, and the new one meets somebody else's link. */
   | { readonly step: "replace-blocked"; readonly held: Held }
   | { readonly step: "remove"; readonly held: Held }
-  /** The link has another name by now: DEL wouldn't find it. */
+  /** The link has another name by now: DEL wouldn't find it, and is tried for ever. */
   | { readonly step: "owe"; readonly held: Held }
   | { readonly step: "nothing" };
 
@@ -111,7 +111,7 @@ function against(model: Model, act: AttachAct, held: Held): Expected {
   if (held.owed) return { step: "refused", reason: "CLEANUP_PENDING" };
   if (isSame(held, act)) return { step: "exists", held };
   if (!act.replace) return { step: "refused", reason: conflict };
-  if (held.damage === "renamed") return { step: "owe", held };
+  if (held.damage === "renamed") return { step: "refused", reason: "INTERFACE_LEFT" };
   const blocked = held.damage === "lost" && linksIn(model, held.place).includes(held.ifName);
   return { step: blocked ? "replace-blocked" : "replace", held };
 }

@@ -47,8 +47,10 @@ export function noteCalls(gate: Gate): Gate {
   return (context) => {
     const { signal, values } = context;
     const call = values.get(callKey);
+    const end = (): void => call?.running.end(endingOf(signal, call));
     // The context's signal aborts at the end of every call, however it ends.
-    signal.addEventListener("abort", () => call?.running.end(endingOf(signal, call)), { once: true });
+    if (signal.aborted) end();
+    else signal.addEventListener("abort", end, { once: true });
     return gate(context);
   };
 }

@@ -221,7 +221,7 @@ describe("TLS files that change", () => {
     await eventually(() => faults().length === 2, "the keys that don't match are told");
     await swap(renewed, "");
     await eventually(() => faults().length === 3, "the missing authorities are told");
-    expect(faults().map(([, , facts]) => (facts as { err: Error }).err.message)).toEqual([
+    expect(faults().map(([, , facts]) => (facts as { fault: string }).fault)).toEqual([
       expect.stringContaining("is empty"),
       expect.stringContaining("can't be used"),
       expect.stringContaining("is empty"),
@@ -233,6 +233,23 @@ describe("TLS files that change", () => {
       "the new one is served",
     );
     expect(faults()).toHaveLength(3);
+  });
+
+  test("into an expired certificate are used all the same, and that is told once", async () => {
+    const started = await startTlsServer();
+    const late = authority.issue("node-1-late", ["127.0.0.1"], { notAfter: new Date(Date.now() - 60_000) });
+    await started.keys.swap(late, clients.cert);
+    await eventually(() => started.logged.some(([level]) => level === "error"), "the end is told");
+    await expect(shake(started)).rejects.toThrow("expired");
+    await started.keys.swap(renewed, clients.cert);
+    await eventually(() => started.logged.length === 3, "the new one is read");
+    expect(await servedSubject(started)).toBe("node-1-renewed");
+    const told = started.logged.map(([level, , facts]) => [level, (facts as { fault?: string }).fault]);
+    expect(told).toEqual([
+      ["info", undefined],
+      ["error", expect.stringContaining("has expired")],
+      ["info", undefined],
+    ]);
   });
 
   test("without a client authority end what it vouched for, on open connections too", async () => {

@@ -24,13 +24,15 @@ interface Content {
   readonly digest: string;
   readonly options: SecureContextOptions;
   readonly authorities: ReadonlySet<string>;
+  /** When the certificate ends. */
+  readonly notAfter: Date;
 }
 
 /**
  * Reads the files and looks at them again every `rereadMs`: by their content,
  * since symbolic links are swapped under their names. What can't be used
- * leaves the keys as they were, and is logged; at the start it is
- * INVALID_CONFIGURATION.
+ * leaves the keys as they were, and is logged, as is a certificate that has
+ * expired; at the start what can't be used is INVALID_CONFIGURATION.
  */
 export async function followTlsKeys(options: {
   readonly files: TlsFiles;
@@ -50,19 +52,21 @@ export async function followTlsKeys(options: {
   }, rereadMs).unref();
 
   async function look(): Promise<void> {
+    let fault: string | undefined;
     try {
       const read = await readContent(files);
-      told = undefined;
-      if (ended || read.digest === content.digest) return;
-      content = read;
-      for (const listener of listeners) listener(read.options);
-      log.info({ ...files }, "TLS files changed and are in use");
+      if (ended) return;
+      if (read.digest !== content.digest) {
+        content = read;
+        for (const listener of listeners) listener(read.options);
+        log.info({ ...files, notAfter: read.notAfter }, "TLS files changed and are in use");
+      }
+      if (read.notAfter.getTime() < Date.now()) fault = `certFile ${files.certFile} has expired`;
     } catch (error) {
-      const fault = messageOf(error);
-      if (fault !== told)
-        log.error({ ...files, err: error }, "TLS files can't be used, the ones before stay");
-      told = fault;
+      fault = `${messageOf(error)}; what was there before stays in use`;
     }
+    if (fault !== undefined && fault !== told) log.error({ fault }, "TLS files aren't as they should be");
+    told = fault;
   }
 
   return {
@@ -91,13 +95,16 @@ async function readContent(files: TlsFiles): Promise<Content> {
     // A session that is resumed isn't verified again, by whatever authorities are trusted then.
     secureOptions: constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION,
   };
+  let notAfter: Date;
   try {
     createSecureContext(options);
+    notAfter = new X509Certificate(cert).validToDate;
   } catch (cause) {
     throw unusable(`certFile ${certFile} and keyFile ${keyFile} can't be used: ${messageOf(cause)}`, cause);
   }
   const digest = createHash("sha256").update([cert, key, ca].join("\0")).digest("hex");
-  return { digest, options, authorities: new Set(ca === undefined ? [] : fingerprintsIn(ca, clientCAFile)) };
+  const authorities = new Set(ca === undefined ? [] : fingerprintsIn(ca, clientCAFile));
+  return { digest, options, authorities, notAfter };
 }
 
 async function readPem(file: string): Promise<string> {

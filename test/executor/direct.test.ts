@@ -6,6 +6,7 @@ import type { NetworkSelection } from "../../src/domain/selection.ts";
 import type { CniAttachment, Executor, PreparedNetwork } from "../../src/executor/contract.ts";
 import { createDirectExecutor } from "../../src/executor/direct.ts";
 import { makeCni, untilDone } from "../cni/runtime.ts";
+import { executorContract } from "../contracts/executor.ts";
 import {
   fails,
   hangs,
@@ -50,6 +51,24 @@ const attachment = (prepared: PreparedNetwork): CniAttachment => ({
   ifName: "net1",
   netnsPath: "/run/netns/a",
   cniArgs: [],
+});
+
+describe("like every executor", () => {
+  executorContract(async (add) => {
+    const result = { cniVersion: "1.0.0", interfaces: [{ name: "net1", sandbox: "/run/netns/a" }] };
+    const behaviour = { succeeds: prints(result), fails: fails(100, "no more addresses"), hangs: hangs() };
+    await plugins.add("bridge", { ADD: [behaviour[add]] });
+    return {
+      executor,
+      definition: {
+        displayName: "demo/blue",
+        source: "netAttachDef",
+        config: JSON.stringify({ cniVersion: "1.0.0", name: "blue", plugins: [{ type: "bridge" }] }),
+      },
+      ifName: "net1",
+      runs: async () => (await plugins.order()).filter((run) => /ADD|DEL/.test(run)).length,
+    };
+  });
 });
 
 test("it speaks every released version of CNI", () => {

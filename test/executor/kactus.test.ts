@@ -1,14 +1,16 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { NetworkSelection } from "../../src/domain/selection.ts";
 import type { CniAttachment, Executor, PreparedNetwork } from "../../src/executor/contract.ts";
 import { createDirectExecutor } from "../../src/executor/direct.ts";
 import { createKactusExecutor } from "../../src/executor/kactus.ts";
 import { makeCni, untilDone } from "../cni/runtime.ts";
+import { executorContract } from "../contracts/executor.ts";
 import {
   fails,
+  hangs,
   makePluginDirectory,
   type PluginDirectory,
   prints,
@@ -78,6 +80,19 @@ const attachment = (prepared: PreparedNetwork): CniAttachment => ({
   containerId: "c0ffee",
   ifName: dataName,
   netnsPath: "/run/netns/a",
+});
+
+describe("like every executor", () => {
+  executorContract(async (add) => {
+    const behaviour = { succeeds: prints(result), fails: fails(100, "no such network"), hangs: hangs() };
+    await plugins.add("kactus", { ADD: [behaviour[add]], CHECK: [fails(100, "not implemented")] });
+    return {
+      executor,
+      definition: data,
+      ifName: dataName,
+      runs: async () => (await plugins.order()).filter((run) => /ADD|DEL/.test(run)).length,
+    };
+  });
 });
 
 test("the node's first configuration is run, with the Network and its hardware address in CNI_ARGS as podagent has them", async () => {

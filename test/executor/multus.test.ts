@@ -3,11 +3,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { silentLogger } from "../../src/domain/log.ts";
 import type { CniAttachment, Executor } from "../../src/executor/contract.ts";
 import { createMultusExecutor } from "../../src/executor/multus.ts";
 import { createMultusApi } from "../../src/executor/multus-api.ts";
+import { executorContract } from "../contracts/executor.ts";
 import { createFakeExecutor } from "../fakes/fake-executor.ts";
 import { createFakeInterfaces } from "../fakes/fake-interfaces.ts";
 import { failure } from "../support/failure.ts";
@@ -84,7 +85,7 @@ function executorAt(path: string) {
   };
   const api = createMultusApi({ socketPath: () => path });
   const executor = createMultusExecutor({ api, direct, clock, log: silentLogger });
-  return { executor, direct, pass: (ms: number) => (nowMs += ms) };
+  return { executor, direct, kernel, pass: (ms: number) => (nowMs += ms) };
 }
 
 const list = {
@@ -122,6 +123,28 @@ const answerOf = (title: string): string => {
 };
 const answering = (status: string, body: string): string =>
   `HTTP/1.1 ${status}\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`;
+
+describe("like every executor", () => {
+  executorContract(async (add) => {
+    const given = {
+      succeeds: answerOf("ADD with interfaceAttributes"),
+      fails: answerOf("ADD, missing plugin"),
+      hangs: "",
+    };
+    const daemon = await startDaemon(given[add], answerOf("DEL, good"));
+    const { executor, direct, kernel } = executorAt(daemon.path);
+    // The link that the daemon's answer tells of, as CHECK looks for it.
+    kernel.addLink("/run/netns/a", { name: "net8" });
+    return {
+      executor,
+      definition: { ...definition, config: JSON.stringify({ ...list, plugins: [{ type: "bridge" }] }) },
+      ifName: "net8",
+      runs: async () =>
+        daemon.requests.filter(({ path }) => path === "/delegate").length +
+        direct.runs.filter((run) => run.startsWith("DEL")).length,
+    };
+  });
+});
 
 test("ADD asks as the daemon wants to be asked, and gives its result in the configuration's version", async () => {
   const daemon = await startDaemon(answerOf("ADD with interfaceAttributes"));

@@ -36,9 +36,12 @@ export async function startAgentProgram(
   before: readonly string[] = [],
   command: readonly string[] = ["agent"],
 ): Promise<AgentProgram> {
-  const launched = launchAgentProgram(configFile, before, command);
-  const { facts } = await launched.logs("serving");
-  return { ...launched, addresses: facts };
+  return await serving(launchAgentProgram(configFile, before, command));
+}
+
+/** The same of a program that is given whole, such as bin/podagent with its flags. */
+export async function startProgram(commandLine: CommandLine): Promise<AgentProgram> {
+  return await serving(launch(commandLine));
 }
 
 export function launchAgentProgram(
@@ -46,7 +49,16 @@ export function launchAgentProgram(
   before: readonly string[] = [],
   command: readonly string[] = ["agent"],
 ): LaunchedProgram {
-  const { child, ended, said, nextLine } = start(configFile, before, command);
+  return launch([...before, podplug, ...command, "--config", configFile]);
+}
+
+async function serving(launched: LaunchedProgram): Promise<AgentProgram> {
+  const { facts } = await launched.logs("serving");
+  return { ...launched, addresses: facts };
+}
+
+function launch(commandLine: CommandLine): LaunchedProgram {
+  const { child, ended, said, nextLine } = start(commandLine);
   return {
     pid: child.pid ?? 0,
     ended,
@@ -69,11 +81,12 @@ export function launchAgentProgram(
 
 /** For an agent that is to end by itself. */
 export async function runAgentProgram(configFile: string): Promise<ProgramEnd> {
-  return await start(configFile, []).ended;
+  return await start([podplug, "agent", "--config", configFile]).ended;
 }
 
-function start(configFile: string, before: readonly string[], command: readonly string[] = ["agent"]) {
-  const [program, ...args] = [...before, podplug, ...command, "--config", configFile] as const;
+type CommandLine = readonly string[];
+
+function start([program = "", ...args]: CommandLine) {
   const child = spawn(program, args, { stdio: ["ignore", "ignore", "pipe"] });
   let stderr = "";
   let wake = Promise.withResolvers<undefined>();

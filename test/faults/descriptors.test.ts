@@ -14,7 +14,7 @@ import { openFiles } from "../support/process-facts.ts";
 const execute = promisify(execFile);
 
 test("an agent that is out of descriptors says so, undoes what it began, and works as soon as it has some", {
-  timeout: 120_000,
+  timeout: 300_000,
 }, async () => {
   await using stack = new AsyncDisposableStack();
   const node = stack.use(await makeNode({ config: readableLog }));
@@ -46,10 +46,14 @@ test("an agent that is out of descriptors says so, undoes what it began, and wor
     );
     for (const outcome of outcomes) seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
     await limitTo(4096);
-    await eventually(async () => {
-      const listed = await client.list({}, neverAborted);
-      return listed.every(({ state }) => state === "attached");
-    }, "what was begun is whole or undone");
+    await eventually(
+      async () => {
+        const listed = await client.list({}, neverAborted);
+        return listed.every(({ state }) => state === "attached");
+      },
+      "what was begun is whole or undone",
+      60_000,
+    );
     await Promise.all(pods.map(detach));
     for (const pod of pods) {
       expect((await pod.ipJson<IpLink[]>("addr")).map(({ ifname }) => ifname)).toEqual(["lo"]);

@@ -60,6 +60,8 @@ make_room() {
   mkdir -p /run/netns /run/lock $state/{cni/bin,cni/net.d,etcd,kubelet,pod-logs,static-pods,tmp}
   ln -s "$log" $state/log
   cover /var/lib/cni
+  # Its device plugins' sockets, wherever its own folder is.
+  cover /var/lib/kubelet
   cover /var/log
   export TMPDIR=$state/tmp
   # The first time, ip(8) mounts /run/netns over itself: sandboxes made before

@@ -13,6 +13,10 @@ async function main(): Promise<number> {
     const { runPodagent } = await import("./agent.ts");
     return await runPodagent(args.slice(1), process);
   }
+  if (args[0] === "k8contivnet") {
+    const { runK8contivnet } = await import("./agent/k8contivnet.ts");
+    return await runK8contivnet(args.slice(1), process);
+  }
   return await runCli(args, {
     io: createProcessIo(process, {
       server: process.env["PODPLUG_SERVER"] || undefined,

@@ -61,7 +61,8 @@ export async function runUntilStopped(
   }
 }
 
-async function readConfig(file: string): Promise<string> {
+/** INVALID_CONFIGURATION when it can't be read. */
+export async function readConfig(file: string): Promise<string> {
   try {
     return await readFile(file, "utf8");
   } catch (error) {

@@ -15,6 +15,10 @@ export interface ContivSourceOptions {
   readonly podKeys: () => readonly PodKey[];
 }
 
+export interface ContivSource extends SelectionSource {
+  read(pod: Pick<Pod, "namespace" | "name">): Asked;
+}
+
 /** What a valid intent asks for, by the pod's name. */
 type Wishes = ReadonlyMap<string, readonly NetworkSelection[]>;
 
@@ -24,7 +28,7 @@ type Wishes = ReadonlyMap<string, readonly NetworkSelection[]>;
  * that name on the node would have one address: then nothing changes for
  * either. So it is, too, while the file can't be used.
  */
-export function createContivSource({ file, hostName, podKeys }: ContivSourceOptions): SelectionSource {
+export function createContivSource({ file, hostName, podKeys }: ContivSourceOptions): ContivSource {
   let last: { readonly read: ReadIntent; readonly wishes: Wishes } | undefined;
 
   /** Of the last valid intent when the present one isn't. */
@@ -37,7 +41,7 @@ export function createContivSource({ file, hostName, podKeys }: ContivSourceOpti
     return last;
   }
 
-  function readPod(pod: Pod): Asked {
+  function readPod(pod: Pick<Pod, "namespace" | "name">): Asked {
     const { read, wishes } = look();
     const selections = wishes.get(pod.name);
     if (read.kind === "invalid") {

@@ -1,0 +1,158 @@
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { startAgentProgram } from "../agent/agent-program.ts";
+import { type FakeCriRuntime, startFakeCriRuntime } from "../fakes/fake-cri-runtime.ts";
+import { makePodNode } from "../faults/pod-node.ts";
+import { type IpLink, makeNetns, type TestNetns } from "../support/netns.ts";
+import { makeNode, type TestNode } from "../support/node.ts";
+import { example } from "./example.ts";
+
+const execute = promisify(execFile);
+const program = join(import.meta.dirname, "../../bin/k8contivnet");
+const patience = { timeout: 120_000 };
+
+async function run(configFile: string, ...args: readonly string[]) {
+  const env = { ...process.env, PODPLUG_CONFIG: configFile };
+  return await execute(program, args, { env }).then(
+    (out) => ({ code: 0, ...out }),
+    (error: { readonly code: number; readonly stdout: string; readonly stderr: string }) => error,
+  );
+}
+
+const silent = { code: 0, stdout: "", stderr: "" };
+
+describe("on a node without a controller", () => {
+  const cleanup = new AsyncDisposableStack();
+  let runtime: FakeCriRuntime;
+  let node: TestNode;
+  let netns: TestNetns;
+  let infra: string;
+
+  beforeAll(async () => {
+    runtime = cleanup.use(
+      await startFakeCriRuntime({ addNetns: () => "", hasNetns: () => false, removePath: () => undefined }),
+    );
+    const directory = await mkdtemp(join(tmpdir(), "podplug-contiv-"));
+    cleanup.defer(() => rm(directory, { recursive: true }));
+    const intentFile = join(directory, "intent.json");
+    await writeFile(intentFile, JSON.stringify(example));
+    node = cleanup.use(
+      await makeNode({
+        config: {
+          nodeName: "host1",
+          runtime: "cri",
+          criSocketPath: runtime.socketPath,
+          contiv: { intentFile },
+          log: { level: "info", format: "json" },
+        },
+      }),
+    );
+    cleanup.use(await startAgentProgram(node.configFile));
+    netns = cleanup.use(await makeNetns("pod"));
+    await netns.ip("link", "add", "eth0", "type", "bridge");
+    await netns.ip("addr", "add", "10.88.0.5/16", "dev", "eth0");
+    infra = runtime.addPod({ namespace: "demo", name: "container1" }, { netnsPath: netns.path }).sandboxId;
+  }, patience.timeout);
+  afterAll(() => cleanup.disposeAsync(), patience.timeout);
+
+  async function addresses(): Promise<readonly string[]> {
+    const links = await netns.ipJson<IpLink[]>("addr");
+    return links.flatMap(({ ifname, addr_info: own }) => own.map(({ local }) => `${ifname} ${local}`));
+  }
+
+  test(
+    "setup plugs what the intent has for the pod, once, and teardown takes it away",
+    patience,
+    async () => {
+      const plugged = ["eth0 10.88.0.5", "net1 11.1.0.1"];
+      expect(await run(node.configFile, "setup", "demo", "container1", infra)).toMatchObject(silent);
+      expect(await addresses()).toEqual(plugged);
+      expect(await run(node.configFile, "setup", "demo", "container1", infra)).toMatchObject(silent);
+      expect(await addresses()).toEqual(plugged);
+      expect(await run(node.configFile, "teardown", "demo", "container1", infra)).toMatchObject(silent);
+      expect(await addresses()).toEqual(["eth0 10.88.0.5"]);
+      expect(await node.journalFiles()).toEqual([]);
+    },
+  );
+
+  test(
+    "the infra container's labels decide whose pod it is, as with the usage's order of arguments",
+    patience,
+    async () => {
+      expect(await run(node.configFile, "setup", "container1", "demo", infra)).toMatchObject(silent);
+      expect(await addresses()).toEqual(["eth0 10.88.0.5", "net1 11.1.0.1"]);
+      expect(await run(node.configFile, "teardown", "container1", "demo", infra)).toMatchObject(silent);
+      expect(await addresses()).toEqual(["eth0 10.88.0.5"]);
+    },
+  );
+
+  test("status prints the address of the pod's own network", patience, async () => {
+    const { code, stdout } = await run(node.configFile, "status", "demo", "container1", infra);
+    expect(code).toBe(0);
+    expect(stdout).toBe('{"apiVersion":"v1beta1","kind":"PodNetworkStatus","ip":"10.88.0.5"}\n');
+  });
+
+  test("a container that is gone is torn down, and not found by the others", patience, async () => {
+    expect(await run(node.configFile, "teardown", "demo", "gone", "f00")).toMatchObject(silent);
+    for (const command of ["setup", "status"]) {
+      const { code, stdout, stderr } = await run(node.configFile, command, "demo", "gone", "f00");
+      expect({ code, stdout }).toEqual({ code: 3, stdout: "" });
+      expect(stderr).toContain("TARGET_NOT_FOUND");
+    }
+  });
+});
+
+test("on a node with a controller, setup waits until that has plugged", patience, async () => {
+  const directory = await mkdtemp(join(tmpdir(), "podplug-contiv-"));
+  const intentFile = join(directory, "intent.json");
+  await writeFile(intentFile, JSON.stringify({ ...example, Hosts: [{ ...example.Hosts[0], Name: "here" }] }));
+  await using node = await makePodNode({ config: { contiv: { intentFile, hostLabel: "here" } } });
+  const pod = await node.startPod("container1");
+  const [own] = await node.client.list({ target: pod.target }, AbortSignal.timeout(30_000));
+  const { configFile } = node.node;
+  expect(await run(configFile, "setup", "demo", "container1", own?.sandboxId ?? "")).toMatchObject(silent);
+  const views = await node.client.list({ target: pod.target }, AbortSignal.timeout(30_000));
+  expect(views.filter(({ attachmentId }) => attachmentId !== "")).toMatchObject([
+    { network: "tenant-one/orange", owner: "intent/contiv", state: "attached", ips: ["11.1.0.1/24"] },
+  ]);
+  expect(await run(configFile, "teardown", "demo", "container1", own?.sandboxId ?? "")).toMatchObject(silent);
+  await rm(directory, { recursive: true });
+});
+
+describe("without an agent", () => {
+  test("init and help succeed, through a link too", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "podplug-contiv-"));
+    await symlink(program, join(directory, "k8contivnet"));
+    const { stdout } = await execute(join(directory, "k8contivnet"), ["init"]);
+    expect(stdout).toBe("");
+    expect((await run("/nonexistent", "help")).stdout).toContain("setup ");
+    await rm(directory, { recursive: true });
+  });
+
+  test("the others say what is missing", async () => {
+    await using node = await makeNode();
+    const unreachable = await run(node.configFile, "status", "demo", "web", "f00");
+    expect(unreachable).toMatchObject({ code: 5, stdout: "" });
+    expect(unreachable.stderr).toContain("UNREACHABLE");
+    const unconfigured = await run("/nonexistent/config.yaml", "status", "demo", "web", "f00");
+    expect(unconfigured).toMatchObject({ code: 2, stdout: "" });
+    expect(unconfigured.stderr).toContain("/nonexistent/config.yaml");
+  });
+
+  test.each([
+    [],
+    ["frob"],
+    ["setup"],
+    ["setup", "demo", "web"],
+    ["setup", "Demo", "web", "f00"],
+    ["status", "a", "b", "c", "d"],
+  ])("arguments that are none are told with the usage: %j", async (...args) => {
+    const { code, stderr } = await run("/nonexistent", ...args);
+    expect(code).toBe(2);
+    expect(stderr).toContain("Usage: k8contivnet");
+  });
+});

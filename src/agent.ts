@@ -33,6 +33,7 @@ import { endProcesses, type MarkedProcess } from "./cni/processes.ts";
 import { agentMarkerPrefix } from "./cni/run-marker.ts";
 import type { Config } from "./config.ts";
 import { refuseUnbuilt } from "./config.ts";
+import { isKubeVirt } from "./controller/pod-words.ts";
 import { systemClock } from "./domain/clock.ts";
 import type { Logger } from "./domain/log.ts";
 import { podKeyOf } from "./domain/pod.ts";
@@ -128,6 +129,7 @@ export async function startAgent({
     timeoutMs: Math.ceil(config.cni.timeoutSeconds * 1000),
     ifNaming: ifNamingOf(config),
     podLife: (pod) => podLife(pod, kubernetes?.pods),
+    heals: (pod) => config.healing.enabled && (pod === undefined || isOrdinary(pod, kubernetes?.pods)),
     clock: systemClock,
     log,
     telemetry,
@@ -215,6 +217,12 @@ async function connect(options: ConnectOptions): Promise<Kubernetes | undefined>
   if (!config.controller.enabled && !needsDefinitions(config) && !needsReviews(config)) return undefined;
   const { connectKubernetes } = await import("./agent/kubernetes.ts");
   return await connectKubernetes(options);
+}
+
+/** KubeVirt's pods have labels that only the API server tells of: without it each may be one. */
+function isOrdinary(ref: PodRef, pods: PodFeed | undefined): boolean {
+  const pod = pods?.get(podKeyOf(ref));
+  return pod !== undefined && !isKubeVirt(pod);
 }
 
 function podLife({ namespace, name, uid }: PodRef, pods: PodFeed | undefined): PodLife {

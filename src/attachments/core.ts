@@ -44,6 +44,8 @@ export interface EngineOptions {
   readonly timeoutMs: number;
   readonly ifNaming: IfNaming;
   readonly podLife: (pod: PodRef) => PodLife;
+  /** Whether links that vanished are made again in it: a pod, or a bare namespace. */
+  readonly heals: (pod: PodRef | undefined) => boolean;
   readonly clock: Clock;
   readonly log: Logger;
   readonly telemetry?: Telemetry | undefined;

@@ -4,6 +4,8 @@ import { isSameNetns } from "../interfaces/contract.ts";
 import type { Sandbox } from "../sandbox/contract.ts";
 import { factsOf } from "./apply.ts";
 import type { EngineCore } from "./core.ts";
+import { createHeal } from "./heal.ts";
+import type { AttachmentRecord } from "./journal.ts";
 import { isGone } from "./namespaces.ts";
 import { isLinkOf, viewOf } from "./view.ts";
 
@@ -19,11 +21,12 @@ interface Watched {
 
 /**
  * Keeps what is told of the attachments true: whatever was done to an
- * interface by hand is told to the watchers as a change. It repairs nothing;
- * what ended with its namespace the sweep takes.
+ * interface by hand is told to the watchers as a change. A link that vanished
+ * it has healed; what ended with its namespace the sweep takes.
  */
 export function createWatchOver(core: EngineCore, sweep: () => Promise<void>) {
   const { book, lanes, feed, namespaces, interfaceEvents, clock, log } = core;
+  const heal = createHeal(core);
 
   return async function watchOver(intervalMs: number, signal: AbortSignal): Promise<void> {
     const watched = new Map<string, Watched>();
@@ -125,6 +128,17 @@ export function createWatchOver(core: EngineCore, sweep: () => Promise<void>) {
         });
     }
 
+    function tell(record: AttachmentRecord, view: PodInterface): void {
+      const before = told.get(record.id);
+      const text = textOf(view);
+      told.set(record.id, text);
+      if (before === undefined ? !view.failure : before === text) return;
+      feed.publish({ kind: "changed", interface: view });
+      if (!view.failure) return;
+      const { reason, message } = view.failure;
+      log.warn({ ...factsOf(record), reason, failure: message }, "an attachment isn't as it was plugged");
+    }
+
     async function lookInLane(sandbox: Sandbox): Promise<void> {
       if (core.isStopping()) return;
       // One that can't be found is the sweep's affair.
@@ -132,20 +146,9 @@ export function createWatchOver(core: EngineCore, sweep: () => Promise<void>) {
       if (!there) return;
       for (const record of book.ofSandbox(sandbox.id)) {
         if (record.state !== "attached" || !isSameNetns(record.sandbox.netns, sandbox.netns)) continue;
-        const view = viewOf(
-          record.sandbox,
-          there.links.find((link) => isLinkOf(link, record)),
-          record,
-        );
-        const before = told.get(record.id);
-        const text = textOf(view);
-        told.set(record.id, text);
-        if (before === undefined ? !view.failure : before === text) continue;
-        feed.publish({ kind: "changed", interface: view });
-        if (view.failure) {
-          const { reason, message } = view.failure;
-          log.warn({ ...factsOf(record), reason, failure: message }, "an attachment isn't as it was plugged");
-        }
+        const link = there.links.find((each) => isLinkOf(each, record));
+        tell(record, viewOf(record.sandbox, link, record));
+        if (!link && record.chain.ifIndex !== undefined) await heal(record);
       }
     }
   };

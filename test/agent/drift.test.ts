@@ -42,7 +42,7 @@ async function startWorld(healing: JsonObject) {
   };
 }
 
-test("a rename, a lost address and a deletion by hand are told by the kernel, long before the next look", async () => {
+test("a rename, a lost address and a deletion by hand are told by the kernel, and the link is made again, long before the next look", async () => {
   await using world = await startWorld({ intervalSeconds: 86_400 });
   const [attached] = await world.netns.ipJson<{ addr_info: { local: string; prefixlen: number }[] }[]>(
     "addr",
@@ -57,6 +57,10 @@ test("a rename, a lost address and a deletion by hand are told by the kernel, lo
   await world.hears("interface net1 was renamed to mine0");
   await world.netns.ip("link", "delete", "mine0");
   await world.hears("interface net1 is gone from the pod");
+  await eventually(
+    async () => (await world.netns.run("ls", "/proc/sys/net/ipv4/conf")).includes("net1"),
+    "the link is made again",
+  );
 });
 
 test("a lease that was removed by hand is told by the plugins' CHECK", async () => {

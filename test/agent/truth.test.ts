@@ -14,7 +14,8 @@ import { startAgentHere } from "./agent-here.ts";
 
 async function startWorld() {
   await using stack = new AsyncDisposableStack();
-  const node = stack.use(await makeNode());
+  // What is deleted stays deleted, for what is told of it.
+  const node = stack.use(await makeNode({ config: { healing: { enabled: false } } }));
   await node.defineNetwork("both", [
     node.bridgePlugin({ mtu: 1400, capabilities: { mac: true }, ipam: bothFamilies(node) }),
   ]);

@@ -215,3 +215,61 @@ test("what a namespace took with it is detached as soon as the kernel tells of i
   expect(world.executor.leases()).toEqual([]);
   expect(await world.states()).toEqual([]);
 });
+
+test("a link that vanished is made again at once, as the same attachment", async () => {
+  const world = await createWorld({ heals: () => true });
+  const { answer } = await attachBlue(world);
+  const events = await watchOver(world);
+  world.interfaces.removeLink(path, "net1");
+  await settle();
+  expect(told(events)).toEqual(["changed net1 interface net1 is gone from the pod", "changed net1"]);
+  expect(await listed(world)).toMatchObject({
+    name: "net1",
+    state: "attached",
+    attachmentId: answer.interface.attachmentId,
+  });
+  expect(world.executor.runs).toEqual(["ADD net1", "DEL net1", "ADD net1"]);
+  expect(world.executor.leases()).toHaveLength(1);
+});
+
+test("one that can't be made again stays as failed, is left in peace for a while, and can be detached", async () => {
+  const world = await createWorld({ heals: () => true });
+  const { target } = await attachBlue(world);
+  await watchOver(world);
+  world.executor.failOn("add", pluginFailed);
+  world.interfaces.removeLink(path, "net1");
+  await settle();
+  world.interfaces.addLink(path, { name: "own0" });
+  await settle();
+  expect(world.executor.runs.filter((run) => run === "ADD net1")).toHaveLength(2);
+  expect(await listed(world)).toMatchObject({ name: "net1", state: "failed" });
+  expect(await world.states()).toEqual(["net1 attached"]);
+  const which = { by: "interface", interface: "net1" } as const;
+  expect(await world.as("tester").detach({ target, which }, neverAborted)).toMatchObject({ detached: true });
+  expect(await world.states()).toEqual([]);
+  expect(world.executor.leases()).toEqual([]);
+});
+
+test("an interrupted healing is finished by the next agent", async () => {
+  const world = await createWorld({ heals: () => true });
+  await attachBlue(world);
+  await watchOver(world);
+  world.executor.holdOn("add", new Promise(() => undefined));
+  world.interfaces.removeLink(path, "net1");
+  await settle();
+  world.executor.holdOn("add", undefined);
+  await world.restart();
+  expect(await world.states()).toEqual(["net1 attached"]);
+  expect(world.linkNames(path)).toEqual(["net1"]);
+});
+
+test("what a reconciler made is left to it", async () => {
+  const world = await createWorld({ heals: () => true });
+  const target = await world.addNetns(path);
+  const request = { target, network: { name: "blue", interface: "net1" }, owner: "annotation/npwg" };
+  await world.as("controller", true).attach(request, neverAborted);
+  await watchOver(world);
+  world.interfaces.removeLink(path, "net1");
+  await settle();
+  expect(world.executor.runs).toEqual(["ADD net1"]);
+});

@@ -76,6 +76,7 @@ export async function createWorld(changes: Partial<EngineOptions> = {}) {
       timeoutMs: 60_000,
       ifNaming: "npwg",
       podLife: () => "unknown",
+      heals: () => false,
       clock,
       log: silentLogger,
       ...changes,

@@ -89,6 +89,7 @@ export async function createModelNode() {
       timeoutMs: 60_000,
       ifNaming: "npwg",
       podLife: () => "living",
+      heals: () => true,
       clock,
       log: silentLogger,
     });

@@ -1,6 +1,6 @@
 import { isIP } from "node:net";
 import { messageOf, PodplugError } from "../domain/errors.ts";
-import { isJsonObject, type JsonObject, type JsonValue } from "../domain/json.ts";
+import { isDeeperThan, isJsonObject, type JsonObject, type JsonValue } from "../domain/json.ts";
 import { type CniVersion, cniVersions, isAtLeast, isCniVersion, newestVersion } from "./versions.ts";
 
 /** The form of 0.3.0 and newer; a plugin's own keys may stand beside these (spec 1.1.0, section 5). */
@@ -28,6 +28,8 @@ export type CniAddress = JsonObject & {
 };
 
 export type CniRoute = JsonObject & { readonly dst: string; readonly gw?: string };
+
+const maxDepth = 32;
 
 /**
  * Reads what a plugin printed after ADD. An absent version means the
@@ -72,6 +74,8 @@ function checkResult(result: JsonObject): CniVersion {
   if (!isCniVersion(version)) {
     throw badResult([`cniVersion: ${JSON.stringify(version)} isn't one of ${cniVersions.join(", ")}`]);
   }
+  // It is kept, and told to clients, whose libraries take no message of more than a hundred levels.
+  if (isDeeperThan(result, maxDepth)) throw badResult([`it is nested deeper than ${maxDepth} levels`]);
   const faults: string[] = [];
   if (isAtLeast(version, "0.3.0")) {
     for (const [index, item] of listed(result, "interfaces", faults)) {

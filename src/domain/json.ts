@@ -29,3 +29,13 @@ export function goJson(value: unknown, indent?: number): string {
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 }
+
+/** Whether something lies below `levels` levels of objects and arrays. */
+export function isDeeperThan(value: JsonValue, levels: number): boolean {
+  const members: readonly JsonValue[] = Array.isArray(value)
+    ? value
+    : isJsonObject(value)
+      ? Object.values(value)
+      : [];
+  return members.length > 0 && (levels === 0 || members.some((member) => isDeeperThan(member, levels - 1)));
+}

@@ -1,8 +1,9 @@
 import { create } from "@bufbuild/protobuf";
 import * as proto from "../../gen/podplug/v1/node_pb.ts";
 import { PodplugError } from "../domain/errors.ts";
+import { isDeeperThan } from "../domain/json.ts";
 import type { Bandwidth, NetworkSelection, NetworkSource, PortMapping } from "../domain/selection.ts";
-import { holdsMoreThan, isDeeperThan, structToProto } from "./struct.ts";
+import { holdsMoreThan, structToProto } from "./struct.ts";
 
 const sourceNumbers = {
   netAttachDef: proto.NetworkSource.NET_ATTACH_DEF,

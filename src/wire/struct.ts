@@ -6,16 +6,6 @@ export function structToProto(value: JsonObject): MutableJsonObject {
   return value as MutableJsonObject;
 }
 
-/** Whether something lies below `levels` levels of objects and arrays. */
-export function isDeeperThan(value: JsonValue, levels: number): boolean {
-  const members: readonly JsonValue[] = Array.isArray(value)
-    ? value
-    : isJsonObject(value)
-      ? Object.values(value)
-      : [];
-  return members.length > 0 && (levels === 0 || members.some((member) => isDeeperThan(member, levels - 1)));
-}
-
 /** Whether there are more than `count` values in it, at every level taken together. */
 export function holdsMoreThan(value: JsonValue, count: number): boolean {
   let left = count;

@@ -132,6 +132,15 @@ const goodResult = fc.record(
 );
 const bounds = { numRuns: 1500 };
 
+test("a result nested deeper than what clients can be told is refused, as soon as it is read", () => {
+  const nested = (levels: number): string =>
+    `{"cniVersion":"1.0.0","own":${'{"a":'.repeat(levels)}1${"}".repeat(levels)}}`;
+  expect(readResult(nested(31), "1.0.0")).toEqual(JSON.parse(nested(31)));
+  for (const levels of [32, 20_000]) {
+    expect(() => readResult(nested(levels), "1.0.0")).toThrow("nested deeper than 32 levels");
+  }
+});
+
 test("a result of 0.3.0 or newer comes through any other such version unharmed", () => {
   const versions = fc.constantFrom<CniVersion>("0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0");
   fc.assert(

@@ -1,4 +1,5 @@
 import {
+  create,
   type DescMessage,
   fromBinary,
   fromJsonString,
@@ -17,6 +18,7 @@ import { failureOfExit } from "../../src/cni/plugin-outcome.ts";
 import { convertResult, readResult, toNewestResult } from "../../src/cni/results.ts";
 import { cniVersions } from "../../src/cni/versions.ts";
 import { parseConfig, refuseUnbuilt } from "../../src/config.ts";
+import { readIntent } from "../../src/contiv/read-intent.ts";
 import { kaloomAnnotation } from "../../src/controller/annotations/kaloom.ts";
 import { npwgAnnotation } from "../../src/controller/annotations/npwg.ts";
 import { readStatus } from "../../src/controller/status-entries.ts";
@@ -32,7 +34,9 @@ import {
   listRequestFromProto,
   listRequestToProto,
 } from "../../src/wire/requests.ts";
+import { structToProto } from "../../src/wire/struct.ts";
 import { recordOf } from "../attachments/records.ts";
+import { example } from "../contiv/example.ts";
 import { attachRequest, detachRequest, target } from "../wire/domain-values.ts";
 import { byteStrings, texts } from "./inputs.ts";
 import { fuzz, fuzzTimeoutMs } from "./run.ts";
@@ -177,7 +181,13 @@ describe("no input breaks", () => {
         for (const version of ["0.2.0", "1.0.0"] as const) {
           const result = orRefusal(() => readResult(text, version));
           if (!result) continue;
-          orRefusal(() => toNewestResult(result));
+          // What is accepted is kept and told to clients.
+          const cniResult = orRefusal(() => toNewestResult(result));
+          if (cniResult) {
+            const told = create(proto.InterfaceSchema, { cniResult: structToProto(cniResult) });
+            fromBinary(proto.InterfaceSchema, toBinary(proto.InterfaceSchema, told));
+            JSON.stringify(cniResult);
+          }
           for (const other of cniVersions) orRefusal(() => convertResult(result, other));
         }
       }),
@@ -223,6 +233,12 @@ describe("no input breaks", () => {
         const config = orRefusal(() => parseConfig(text, "podplug.yaml"));
         if (config) orRefusal(() => refuseUnbuilt(config));
       }),
+    fuzzTimeoutMs,
+  );
+
+  test(
+    "what reads contiv's intent",
+    () => fuzz(texts([JSON.stringify(example)]), (text) => void readIntent(text)),
     fuzzTimeoutMs,
   );
 

@@ -1,9 +1,8 @@
 import { z } from "zod";
 import { messageOf } from "../../domain/errors.ts";
-import { isJsonObject, type JsonObject } from "../../domain/json.ts";
+import { isDeeperThan, isJsonObject, type JsonObject } from "../../domain/json.ts";
 import { isInterfaceName, isObjectName } from "../../domain/names.ts";
 import { type NetworkSelection, normalizeSelection } from "../../domain/selection.ts";
-import { isDeeperThan } from "../../wire/struct.ts";
 import { type AnnotationReader, keyed, wantsNothing } from "./contract.ts";
 
 /** As deep as the API takes them. */

@@ -37,7 +37,7 @@ async function createDeviceWorld() {
     const containers = spec.containers.map((container) => ({ ...container, resources: { limits } }));
     await cluster.apply({ ...manifest, spec: { ...spec, containers } });
     await readyPod(cluster, namespace, name);
-    // Which ones is the kubelet's choice, that its own checkpoint tells too; the contract compares the counts.
+    // Which ones is the kubelet's choice: the contract looks at how many, and that nobody else has them.
     return [...(await devices.of({ namespace, name }, neverAborted))].toSorted();
   }
   return { devices, namespaces, allocate, [Symbol.asyncDispose]: () => held.disposeAsync() };

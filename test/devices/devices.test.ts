@@ -7,7 +7,7 @@ import { startFakeKubelet } from "./fake-kubelet.ts";
 
 const { signal } = new AbortController();
 const namesOf = (pod: string, count: number): readonly string[] =>
-  Array.from({ length: count }, (_none, index) => `0000:${pod.length}:00.${index}`);
+  Array.from({ length: count }, (_none, index) => `0000:${pod}:00.${index}`);
 
 describe("devices in memory", () => {
   deviceAllocationsContract(async () => {

@@ -226,7 +226,7 @@ test("a name without a source needs what every source of the node needs that it 
   expect((await without.attach(named, signal)).created).toBe(true);
 });
 
-test("an ID that nobody has is detached by everyone, and by a change of target by nobody", async () => {
+test("an ID that nobody has is nothing to detach, whoever asks", async () => {
   const { api } = await createWorld([]);
   expect(await api.detach({ which: { by: "id", attachmentId: "fake-99" } }, signal)).toEqual({
     detached: false,

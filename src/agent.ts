@@ -33,6 +33,7 @@ import { endProcesses, type MarkedProcess } from "./cni/processes.ts";
 import { agentMarkerPrefix } from "./cni/run-marker.ts";
 import type { Config } from "./config.ts";
 import { refuseUnbuilt } from "./config.ts";
+import { followHosts } from "./contiv/follow-hosts.ts";
 import { isKubeVirt } from "./controller/pod-words.ts";
 import { systemClock } from "./domain/clock.ts";
 import type { Logger } from "./domain/log.ts";
@@ -107,6 +108,7 @@ export async function startAgent({
   const intent = openIntent(config, nodeName, log);
   const kubernetes = await connect({ config, env, nodeName, intent, log, telemetry });
   if (kubernetes) cleanup.use(kubernetes);
+  const timeoutMs = Math.ceil(config.cni.timeoutSeconds * 1000);
   const cni = createCni({
     binDirs: [...config.cni.binDirs, ownPluginsDir],
     env: pluginEnv(env),
@@ -126,7 +128,7 @@ export async function startAgent({
     interfaceEvents: cleanup.use(await createInterfaceEvents({ clock: systemClock })),
     cached: createCaches(config, log),
     maxConcurrent: config.cni.maxConcurrent || Math.min(Math.max(2 * availableParallelism(), 4), 16),
-    timeoutMs: Math.ceil(config.cni.timeoutSeconds * 1000),
+    timeoutMs,
     ifNaming: ifNamingOf(config),
     podLife: (pod) => podLife(pod, kubernetes?.pods),
     heals: (pod) => config.healing.enabled && (pod === undefined || isOrdinary(pod, kubernetes?.pods)),
@@ -165,6 +167,7 @@ export async function startAgent({
   const stopped = new AbortController();
   const known = kubernetes && podsAreKnown(kubernetes.pods, stopped.signal);
   if (known) health.require("pods", known.check);
+  const uplinks = { cni, api: controllerApi, timeoutMs, clock: systemClock, log };
   server.setServing(true);
   health.enter("serving");
   const following = [
@@ -178,6 +181,7 @@ export async function startAgent({
       !controllerElsewhere &&
       kubernetes &&
       heard("the controller", kubernetes.control(controllerApi, stopped.signal)),
+    intent && heard("following the intent's hosts", followHosts({ ...intent, ...uplinks }, stopped.signal)),
   ];
   const held = cleanup.move();
   return {

@@ -1,10 +1,15 @@
 import type { Intent, IntentNetwork } from "./intent.ts";
 
+/** Podplug's own plugin that makes uplinks, by its type. */
+export const uplinkPlugin = "podplug-uplink";
+
 export type Uplink =
   | {
       readonly kind: "possible";
       /** As the plugin podplug-uplink takes it. */
       readonly text: string;
+      /** So much of it as is this host's own: the rest may change under a pod's interface. */
+      readonly own: string;
       /** The bridge that it makes. */
       readonly bridge: string;
       /** What a packet may have inside; the bridge's own choice when absent. */
@@ -26,12 +31,14 @@ export function uplinkOf({ kind, tag }: IntentNetwork, { hosts }: Intent, hostNa
     case "vxlan": {
       if (!host.vtepIp) return { kind: "impossible", why: `host ${hostName} has no VtepIP in the intent` };
       const remotes = hosts.flatMap(({ name, vtepIp }) => (vtepIp && name !== hostName ? vtepIp : []));
-      const words = [kind, tag, host.vtepIp, ...(remotes.length > 0 ? [remotes.toSorted().join()] : [])];
-      return { kind: "possible", text: words.join(" "), bridge: `ppvx${tag}`, mtu: vxlanMtu };
+      const own = `${kind} ${tag} ${host.vtepIp}`;
+      const text = remotes.length > 0 ? `${own} ${remotes.toSorted().join()}` : own;
+      return { kind: "possible", text, own, bridge: `ppvx${tag}`, mtu: vxlanMtu };
     }
     case "vlan": {
       if (!host.uplink) return { kind: "impossible", why: `host ${hostName} has no Intf in the intent` };
-      return { kind: "possible", text: `${kind} ${tag} ${host.uplink}`, bridge: `ppvl${tag}` };
+      const own = `${kind} ${tag} ${host.uplink}`;
+      return { kind: "possible", text: own, own, bridge: `ppvl${tag}` };
     }
   }
 }

@@ -20,7 +20,7 @@ import { type Outcome, outcomeOf, worse } from "./key-queue.ts";
 import type { KnownAttachments } from "./known-attachments.ts";
 import type { PodLook, PodLooks } from "./pod-looks.ts";
 import { isKubeVirt, targetOf } from "./pod-words.ts";
-import type { Asked, SelectionSource } from "./source.ts";
+import { type Asked, refusalsOf, type SelectionSource } from "./source.ts";
 import { readStatus } from "./status-entries.ts";
 import type { Step } from "./steps.ts";
 
@@ -285,17 +285,6 @@ export function createReconciler(options: ReconcilerOptions) {
 
   async function call<T>(signal: AbortSignal, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     return await withDeadline({ clock, timeoutMs, signal }, work);
-  }
-}
-
-function refusalsOf(name: string, asked: Asked): readonly string[] {
-  switch (asked.kind) {
-    case "invalid":
-      return [`${name} is invalid and changes nothing: ${asked.fault}`];
-    case "undecided":
-      return asked.fault === undefined ? [] : [`${name} changes nothing: ${asked.fault}`];
-    case "valid":
-      return asked.refused.map(({ network, fault }) => `network ${network} is refused: ${fault}`);
   }
 }
 

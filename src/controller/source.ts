@@ -35,3 +35,15 @@ export function annotationSource(reader: AnnotationReader): SelectionSource {
     wishOf: (pod) => textOf(pod) ?? "",
   };
 }
+
+/** What of it is of no effect, for the pod's users. */
+export function refusalsOf(name: string, asked: Asked): readonly string[] {
+  switch (asked.kind) {
+    case "invalid":
+      return [`${name} is invalid and changes nothing: ${asked.fault}`];
+    case "undecided":
+      return asked.fault === undefined ? [] : [`${name} changes nothing: ${asked.fault}`];
+    case "valid":
+      return asked.refused.map(({ network, fault }) => `network ${network} is refused: ${fault}`);
+  }
+}

@@ -1,7 +1,7 @@
 import type { IntentNetwork } from "../contiv/intent.ts";
 import type { IntentFile } from "../contiv/intent-file.ts";
 import { isHostOf, parseAddress, parseBlock } from "../contiv/ipv4.ts";
-import { type Uplink, uplinkOf } from "../contiv/uplink.ts";
+import { type Uplink, uplinkOf, uplinkPlugin } from "../contiv/uplink.ts";
 import { PodplugError } from "../domain/errors.ts";
 import { bareAddress, type NetworkSelection } from "../domain/selection.ts";
 import { abortError } from "../domain/signals.ts";
@@ -71,7 +71,7 @@ function configOf(
     name: `${tenant}.${name}`,
     plugins: [
       // The addresses stand below, with the gateway that the capability has no place for.
-      { type: "podplug-uplink", uplink: text, capabilities: { ips: true } },
+      { type: uplinkPlugin, uplink: text, capabilities: { ips: true } },
       {
         type: "bridge",
         bridge,

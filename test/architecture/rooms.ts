@@ -71,7 +71,7 @@ export const rooms: readonly Room[] = [
   },
   {
     name: "contiv",
-    why: "contiv's intent, from its text to what follows from it: pure but for reading the file, and it plugs nothing",
+    why: "contiv's intent, from its text to what follows from it, and the uplinks of its networks: what its pods get is asked for elsewhere",
   },
   {
     name: "grpc",

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventually } from "../server/eventually.ts";
+import type { IpLink } from "../support/netns.ts";
 import { example } from "./example.ts";
 import { type ContivPod, makeTwoHosts, type TwoHosts } from "./two-hosts.ts";
 
@@ -85,6 +86,26 @@ describe("contiv's example on two hosts", () => {
     expect(await container2.reaches("11.1.0.1")).toBe(false);
     expect(await container2.reaches("11.1.0.2")).toBe(false);
     expect(await container1.reaches("11.1.0.2")).toBe(true);
+  });
+
+  test("learns of hosts that come and go, without touching a pod", patience, async () => {
+    const before = await container1.netns.ipJson<IpLink[]>("link", "show", "net1");
+    const remotes = async (): Promise<string> => {
+      const lines = await hosts.host1.netns.run("bridge", "fdb", "show", "dev", "ppvx10001-up");
+      const found = Array.from(lines.matchAll(/^00:00:00:00:00:00 dst (\S+)/gm), ([, remote]) => remote);
+      return found.toSorted().join();
+    };
+    expect(await remotes()).toBe("192.168.2.11");
+    await hosts.writeIntent({
+      ...example,
+      Hosts: [...example.Hosts, { Name: "host3", VtepIp: "192.168.2.12" }],
+    });
+    const both = "192.168.2.11,192.168.2.12";
+    await eventually(async () => (await remotes()) === both, "host3 is known on host1", deadlineMs);
+    await hosts.writeIntent(example);
+    await eventually(async () => (await remotes()) === "192.168.2.11", "host3 is forgotten", deadlineMs);
+    const [link] = await container1.netns.ipJson<IpLink[]>("link", "show", "net1");
+    expect(link).toMatchObject({ ifindex: before[0]?.ifindex, address: before[0]?.address });
   });
 
   test(

@@ -74,7 +74,7 @@ function wishesOf({ intent }: ReadIntent & { kind: "valid" }, hostName: string):
   const wishes = new Map<string, NetworkSelection[]>();
   for (const network of intent.networks) {
     const uplink = uplinkOf(network, intent, hostName);
-    const wire = uplink.kind === "possible" ? uplink.text : uplink.why;
+    const wire = uplink.kind === "possible" ? uplink.own : uplink.why;
     for (const endpoint of network.endpoints) {
       if (endpoint.host !== undefined && endpoint.host !== hostName) continue;
       const selections = wishes.get(endpoint.container) ?? [];

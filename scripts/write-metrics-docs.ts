@@ -42,9 +42,9 @@ writePage(
     `
 ## Of the process
 
-prom-client's own, the names that dashboards for Node.js know. The event loop is
-looked at every 20 ms, and the delays of \`nodejs_eventloop_lag_min\` to \`_p99\`
-are told with these 20 ms.
+The names that dashboards for Node.js know, most of them prom-client's own. The
+event loop is looked at once a second; \`nodejs_eventloop_lag_min\` to \`_p99\` tell
+how late it was since they were last read.
 
 | Metric | |
 |---|---|

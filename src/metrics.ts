@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { isReason, kinds, type Reason, reasons } from "./domain/errors.ts";
 import type { Happening, Source, Work, WorkFailure } from "./domain/telemetry.ts";
+import { watchEventLoopLag } from "./event-loop-lag.ts";
 import { apiMethods, type MetricFacts, metricTable } from "./metric-table.ts";
 
 export interface MetricsPage {
@@ -117,20 +118,34 @@ export function createMetrics({ version }: { readonly version: string }): Metric
 
 let processFigures: Registry | undefined;
 
-/**
- * Each look at the event loop wakes the process: a hundred a second cost an
- * idle agent half a percent of a processor, more than all else it does. What
- * the figures tell begins at this pause.
- */
-const eventLoopLookMs = 200;
+/** prom-client's own watch over the event loop is as good as off: the agent's takes its place. */
+const neverMs = 2 ** 31 - 1;
 
 /** The process's own figures, which it has once, however many agents run in it. */
 export function processRegistry(): Registry {
   if (processFigures === undefined) {
     processFigures = new Registry();
-    collectDefaultMetrics({ register: processFigures, eventLoopMonitoringPrecision: eventLoopLookMs });
+    collectDefaultMetrics({ register: processFigures, eventLoopMonitoringPrecision: neverMs });
+    putLagInto(processFigures);
   }
   return processFigures;
+}
+
+function putLagInto(figures: Registry): void {
+  for (const [figure, read] of Object.entries(watchEventLoopLag())) {
+    const name = `nodejs_eventloop_lag_${figure}_seconds`;
+    figures.removeSingleMetric(name);
+    figures.registerMetric(
+      new Gauge({
+        name,
+        help: `Lateness of the event loop, looked at once a second: ${figure}.`,
+        registers: [],
+        collect() {
+          this.set(read());
+        },
+      }),
+    );
+  }
 }
 
 function codeOf({ code, reason }: WorkFailure): string {

@@ -58,7 +58,7 @@ export const defaultLimits: ServerLimits = {
   maxDeadlineMs: 300_000,
 };
 
-/** How often the clocks above are looked at: often enough to be a quarter late at most. */
+/** How often the clocks above are looked at: often enough to be a quarter late at most, seldom enough to let an idle agent sleep. */
 export function sweepIntervalMs(limits: ServerLimits): number {
   const shortest = Math.min(
     limits.requestTimeoutMs,
@@ -67,5 +67,5 @@ export function sweepIntervalMs(limits: ServerLimits): number {
     limits.pingIntervalMs,
     limits.pingTimeoutMs,
   );
-  return Math.max(10, Math.min(1000, Math.floor(shortest / 4)));
+  return Math.max(10, Math.min(5000, Math.floor(shortest / 4)));
 }

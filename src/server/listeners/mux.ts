@@ -18,6 +18,8 @@ export interface Mux {
   cut(): void;
 }
 
+const closingIntervalMs = 250;
+
 /** One server that speaks HTTP/1.1 and HTTP/2 on the same port. */
 export function createMux(options: {
   readonly open: Opening;
@@ -104,7 +106,6 @@ export function createMux(options: {
     const now = performance.now();
     sessions.sweep(now);
     exchanges.sweep(now);
-    if (!server.listening) http1.closeIdleConnections();
   }, sweepIntervalMs(limits));
 
   return {
@@ -116,8 +117,11 @@ export function createMux(options: {
       exchanges.close();
       sessions.close();
       http1.closeIdleConnections();
+      // Those that still answer fall idle one by one.
+      const closing = setInterval(() => http1.closeIdleConnections(), closingIntervalMs);
       for (const socket of unknown) socket.destroy();
       await closed.promise;
+      clearInterval(closing);
       clearInterval(sweeps);
       http1.close();
     },

@@ -46,7 +46,7 @@ export function createContivSource({ file, hostName, podKeys }: ContivSourceOpti
     const selections = wishes.get(pod.name);
     if (read.kind === "invalid") {
       const [first, ...others] = read.faults;
-      const more = others.length > 0 ? ` (and ${others.length} more faults)` : "";
+      const more = others.length > 0 ? ` (and ${others.length} more)` : "";
       return { kind: "undecided", fault: selections && `it can't be used: ${first}${more}` };
     }
     if (!selections) return wantsNothing;

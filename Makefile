@@ -27,10 +27,11 @@ test: ## run the tests (T=test/cni: some of them), in namespaces of their own
 	@scripts/setup.sh test
 	@test/sandbox.sh vitest run --configLoader native $(T)
 
-test-faults: ## the faults at full length: 1,000 kills at random instants, clock jumps, minutes of outage
+test-faults: ## the faults at full length: 1,000 kills at random instants, clock jumps, minutes of outage, a short soak
 	@scripts/setup.sh test faults
 	@[ ! -w . ] || $(MAKE) --silent dist/podplug.cjs
-	@PODPLUG_KILLS=$${PODPLUG_KILLS:-1000} PODPLUG_OUTAGE_MS=60000 test/sandbox.sh vitest run --config test/faults/vitest.config.ts --configLoader native $(T)
+	@PODPLUG_KILLS=$${PODPLUG_KILLS:-1000} PODPLUG_MODEL_RUNS=$${PODPLUG_MODEL_RUNS:-2000} PODPLUG_OUTAGE_MS=60000 test/sandbox.sh vitest run --config test/faults/vitest.config.ts --configLoader native $(T)
+	@[ -n "$(T)" ] || PODPLUG_SOAK_MINUTES=3 $(MAKE) --silent soak
 
 test-cluster: ## the tests on a real Kubernetes of one node, as root (T=test/cluster/…: some of them)
 	@scripts/setup.sh cluster

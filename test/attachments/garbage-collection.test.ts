@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { neverAborted } from "../../src/domain/signals.ts";
 import { MemoryJournal } from "../fakes/memory-journal.ts";
-import { createWorld, settle, until } from "./world.ts";
+import { createWorld, pluginFailed, settle, until } from "./world.ts";
 
 test("garbage collection goes on past a network that fails", async () => {
   const world = await createWorld();
@@ -37,4 +37,28 @@ test("nothing is collected while a record that can't be read may hold an address
     reason: "JOURNAL_FAILED",
   });
   expect(world.executor.runs).toEqual([]);
+});
+
+test("what is whole, owed a DEL or just being attached keeps its lease; what nobody has a record of loses it", async () => {
+  const world = await createWorld();
+  const target = await world.addNetns("/run/netns/a");
+  const api = world.as("tester");
+  for (const name of ["net1", "net2"]) {
+    await api.attach({ target, network: { name: "blue", interface: name } }, neverAborted);
+  }
+  // As a container runtime that crashed leaves it.
+  world.executor.lease("another", "eth0");
+  world.executor.failOn("del", pluginFailed, 0);
+  const which = { by: "interface", interface: "net2" } as const;
+  await expect(api.detach({ target, which }, neverAborted)).rejects.toThrow();
+  const held = Promise.withResolvers<void>();
+  world.executor.holdOn("gc", held.promise);
+  const collecting = world.engine.collectGarbage(["blue"], neverAborted);
+  await until(() => world.executor.load.now === 1);
+  const attaching = api.attach({ target, network: { name: "blue", interface: "net3" } }, neverAborted);
+  await settle();
+  held.resolve();
+  await Promise.all([collecting, attaching]);
+  const names = world.executor.leases().map((lease) => lease.split(" ")[1]);
+  expect(names).toEqual(["net1", "net2", "net3"]);
 });

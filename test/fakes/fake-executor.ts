@@ -14,6 +14,8 @@ const allSteps = 2;
 export interface FakeExecutor extends Executor {
   /** `containerId ifName` of every leased address, sorted. */
   leases(): readonly string[];
+  /** Leases an address for somebody whom no engine knows. */
+  lease(containerId: string, ifName: string): void;
   /** What ran, as `ADD net1`, in order. */
   readonly runs: string[];
   /** How many run at this moment, and the most that ever did. */
@@ -93,6 +95,7 @@ export function createFakeExecutor(interfaces: FakeInterfaces): FakeExecutor {
     name: "fake",
     cniVersions: ["1.0.0"],
     leases: () => [...leased.keys()].toSorted(),
+    lease: (containerId, ifName) => void leased.set(keyOf(containerId, ifName), lowestFreeHost()),
     runs,
     load,
     failOn(verb, error, afterSteps = allSteps) {

@@ -10,7 +10,7 @@ import { createModelNode } from "./node.ts";
  * PODPLUG_MODEL_RUNS=5000, and the seed that a failure tells: PODPLUG_MODEL_SEED.
  */
 
-const numRuns = Number(process.env["PODPLUG_MODEL_RUNS"] ?? 60);
+const numRuns = Number(process.env["PODPLUG_MODEL_RUNS"] ?? 100);
 const seed = process.env["PODPLUG_MODEL_SEED"];
 
 test("whatever is asked, fails or is done by others, each attachment is whole or gone in the end", {

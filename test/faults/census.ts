@@ -30,6 +30,7 @@ export interface Census {
   readonly hostEnds: number;
   /** The attachments that have an end on the bridge. */
   readonly bridged: number;
+  /** Those of the network that is masked: other tests make rules beside. */
   readonly firewallRules: readonly string[];
   readonly processes: readonly string[];
 }
@@ -68,7 +69,7 @@ export async function takeCensus({
     bridged: whole.filter(({ networkName }) => networkName !== "macvlan").length,
     firewallRules: (await execute("iptables-save")).stdout
       .split("\n")
-      .filter((line) => line.startsWith("-A "))
+      .filter((line) => line.startsWith("-A ") && line.includes("masked"))
       .toSorted(),
     processes: (await findMarkedProcesses(await node.markerPrefix())).map(
       ({ env }) => `${env["CNI_COMMAND"]} ${env["CNI_IFNAME"]}`,

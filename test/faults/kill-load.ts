@@ -35,7 +35,7 @@ export function createLoad(world: KillWorld, clients: number): Load {
       const counts = await Promise.all(
         workers.map((slots, worker) => {
           const { networks, masked } = world;
-          const own = worker === 0 ? ([masked, ...networks] as const) : networks;
+          const own = worker === 0 ? ([masked, networks[0]] as const) : networks;
           return work(api, slots, own, random.fork(`worker ${worker}`));
         }),
       );

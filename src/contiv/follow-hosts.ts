@@ -21,6 +21,7 @@ export interface HostFollowerOptions {
 }
 
 const lookEveryMs = 2_000;
+const longestPauseMs = 60_000;
 
 /**
  * Has networks that are plugged already learn of hosts that came into the
@@ -31,10 +32,15 @@ const lookEveryMs = 2_000;
 export async function followHosts(options: HostFollowerOptions, stopped: AbortSignal): Promise<void> {
   const { cni, file, hostName, api, timeoutMs, clock, log } = options;
   let followed: ReadIntent | undefined;
+  let failures = 0;
   while (!stopped.aborted) {
     const read = file.current();
-    if (read !== followed && (await follow(read, followed === undefined))) followed = read;
-    await pause(clock, lookEveryMs, stopped);
+    if (read !== followed) {
+      const isDone = await follow(read, followed === undefined);
+      failures = isDone ? 0 : failures + 1;
+      if (isDone) followed = read;
+    }
+    await pause(clock, Math.min(lookEveryMs * 2 ** failures, longestPauseMs), stopped);
   }
 
   async function follow(read: ReadIntent, isFirst: boolean): Promise<boolean> {

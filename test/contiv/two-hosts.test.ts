@@ -108,6 +108,22 @@ describe("contiv's example on two hosts", () => {
     expect(link).toMatchObject({ ifindex: before[0]?.ifindex, address: before[0]?.address });
   });
 
+  test("is caught up with by an agent that was killed before an edit", patience, async () => {
+    const [tenant] = example.Tenants;
+    const before = await container1.netns.ipJson<IpLink[]>("link", "show", "net1");
+    const withoutPurple = { ...example, Tenants: [{ ...tenant, Networks: tenant?.Networks.slice(0, 1) }] };
+    await hosts.host1.killAndRestart(() => hosts.writeIntent(withoutPurple));
+    await has(container2);
+    await has(container4);
+    const [link] = await container1.netns.ipJson<IpLink[]>("link", "show", "net1");
+    expect(link).toMatchObject({ ifindex: before[0]?.ifindex, address: before[0]?.address });
+    expect(await container1.reaches("11.1.0.2")).toBe(true);
+    await hosts.writeIntent(example);
+    await has(container2, "tenant-one/purple 11.1.1.1/24");
+    await has(container4, "tenant-one/purple 11.1.1.2/24");
+    await reaches(container2, "11.1.1.2");
+  });
+
   test(
     "an edit plugs and unplugs running pods, and one that is broken touches nothing",
     patience,

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { createNodeClient, type NodeClient } from "../../src/client/node-client.ts";
 import type { PodInterface } from "../../src/domain/node-api.ts";
-import { type AgentProgram, readableLog, startAgentProgram } from "../agent/agent-program.ts";
+import { readableLog, startAgentProgram } from "../agent/agent-program.ts";
 import { type FakeCriRuntime, startFakeCriRuntime } from "../fakes/fake-cri-runtime.ts";
 import { kubeconfigText } from "../faults/pod-node.ts";
 import { startFakeApiServer } from "../kube/fake-api-server.ts";
@@ -19,9 +19,10 @@ export interface Host {
   readonly name: string;
   readonly netns: TestNetns;
   readonly node: TestNode;
-  readonly agent: AgentProgram;
   readonly client: NodeClient;
   startPod(name: string): Promise<ContivPod>;
+  /** Ends the agent with SIGKILL, and starts another on the same state after that. */
+  killAndRestart(meanwhile: () => Promise<void>): Promise<void>;
   /** All that is there of its own accord: nothing but what joins the hosts, once nothing is plugged. */
   remains(): Promise<readonly string[]>;
 }
@@ -97,14 +98,21 @@ export async function makeTwoHosts(): Promise<TwoHosts> {
         },
       }),
     );
-    const agent = cleanup.use(await startAgentProgram(node.configFile, ["nsenter", `--net=${netns.path}`]));
+    const start = () => startAgentProgram(node.configFile, ["nsenter", `--net=${netns.path}`]);
+    let agent = await start();
+    cleanup.defer(() => agent[Symbol.asyncDispose]());
     const client = cleanup.use(createNodeClient({ server: `unix://${node.socket}` }));
     return {
       name,
       netns,
       node,
-      agent,
       client,
+      async killAndRestart(meanwhile) {
+        agent.kill("SIGKILL");
+        await agent.ended;
+        await meanwhile();
+        agent = await start();
+      },
       startPod: async (pod) => {
         const podNetns = pods.use(await makeNetns("pod"));
         await podNetns.ip("link", "add", "eth0", "type", "bridge");

@@ -33,17 +33,18 @@ export async function followHosts(options: HostFollowerOptions, stopped: AbortSi
   const { cni, file, hostName, api, timeoutMs, clock, log } = options;
   let followed: ReadIntent | undefined;
   let failures = 0;
+  let isFirst = true;
   while (!stopped.aborted) {
     const read = file.current();
     if (read !== followed) {
-      const isDone = await follow(read, followed === undefined);
+      const isDone = await follow(read);
       failures = isDone ? 0 : failures + 1;
       if (isDone) followed = read;
     }
     await pause(clock, Math.min(lookEveryMs * 2 ** failures, longestPauseMs), stopped);
   }
 
-  async function follow(read: ReadIntent, isFirst: boolean): Promise<boolean> {
+  async function follow(read: ReadIntent): Promise<boolean> {
     if (read.kind === "invalid") return true;
     try {
       const views = await api.list({}, stopped);
@@ -57,6 +58,7 @@ export async function followHosts(options: HostFollowerOptions, stopped: AbortSi
         if (isPlugged) await cni.add(counted, AbortSignal.timeout(timeoutMs));
         if (isPlugged || isFirst) await cni.del(counted, undefined, AbortSignal.timeout(timeoutMs));
       }
+      isFirst = false;
       return true;
     } catch (thrown) {
       if (stopped.aborted) return true;

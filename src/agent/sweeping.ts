@@ -8,7 +8,7 @@ const restoreEveryMs = 10_000;
  * How often it is looked whether namespaces are gone, should nobody have told:
  * a tenth of a millisecond of work for each that has attachments.
  */
-const sweepEveryMs = 60_000;
+const sweepEveryMs = 180_000;
 
 /**
  * How long after a pod's last sign its namespace is looked for, and how long

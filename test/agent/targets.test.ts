@@ -25,7 +25,7 @@ afterAll(async () => {
   await node[Symbol.asyncDispose]();
 });
 
-/** It looks after what is gone by itself, at intervals: a new one leaves a test a minute for what it does to that. */
+/** It looks after what is gone by itself, at intervals: a new one leaves a test minutes for what it does to that. */
 async function startAnew(): Promise<void> {
   await here[Symbol.asyncDispose]();
   here = await startAgentHere(node);

@@ -2,20 +2,29 @@ import fc from "fast-check";
 import { expect } from "vitest";
 import { failureOf } from "../../src/domain/errors.ts";
 import { neverAborted } from "../../src/domain/signals.ts";
+import { during, fault } from "./faults.ts";
+import {
+  addForeign,
+  moveBare,
+  removeByHand,
+  removeForeign,
+  renameBack,
+  renameByHand,
+  renew,
+  restart,
+} from "./happenings.ts";
 import {
   type AttachAct,
   type DetachAct,
   expectAttach,
   expectDetach,
   heldIn,
-  linksIn,
   type Model,
-  type Place,
   places,
   renamed,
 } from "./model.ts";
 import type { Fault, ModelNode } from "./node.ts";
-import { requireAllowed, settleAct, settleRenewal } from "./outcomes.ts";
+import { requireAllowed, settleAct } from "./outcomes.ts";
 import { requireTruth } from "./truth.ts";
 
 type Command = fc.AsyncCommand<Model, ModelNode>;
@@ -24,27 +33,6 @@ const place = fc.constantFrom(...places);
 const caller = fc.constantFrom("alice", "bob", "controller" as const);
 const network = fc.constantFrom("blue", "green" as const);
 const ifName = fc.constantFrom("net1", "net2", "net3");
-
-const fault: fc.Arbitrary<Fault> = fc.oneof(
-  { weight: 5, arbitrary: fc.constant({ kind: "none" } as const) },
-  {
-    weight: 4,
-    arbitrary: fc.integer({ min: 1, max: 30 }).map((atCall) => ({ kind: "killed", atCall }) as const),
-  },
-  {
-    weight: 2,
-    arbitrary: fc
-      .record({
-        add: fc.option(fc.nat(2), { nil: undefined }),
-        del: fc.option(fc.nat(2), { nil: undefined }),
-      })
-      .map((verbs) => ({ kind: "plugins", ...verbs }) as const),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.nat(8).map((fromStep) => ({ kind: "disk-full", fromStep }) as const),
-  },
-);
 
 const attach = fc
   .tuple(
@@ -192,147 +180,4 @@ function requireReason(
     ...(what.kind === "disk-full" ? ["JOURNAL_FAILED"] : []),
   ];
   expect(causes, message).toContain(reason);
-}
-
-function during(what: Fault): string | undefined {
-  switch (what.kind) {
-    case "none":
-      return undefined;
-    case "killed":
-      return `killed at call ${what.atCall}`;
-    case "plugins": {
-      const verbs = (["add", "del"] as const).filter((verb) => what[verb] !== undefined);
-      return verbs
-        .map((verb) => `while ${verb.toUpperCase()} fails after ${what[verb]} of its steps`)
-        .join(" and ");
-    }
-    case "disk-full":
-      return `while the disk is full from step ${what.fromStep} on`;
-  }
-}
-
-/** Something that is done to the node, not asked of podplug; then everything comes to rest. */
-function happening(
-  text: string,
-  check: (model: Model) => boolean,
-  happen: (model: Model, node: ModelNode) => Promise<void>,
-): Command {
-  return {
-    check,
-    toString: () => text,
-    async run(model, node) {
-      await happen(model, node);
-      await requireTruth(model, node);
-    },
-  };
-}
-
-function renameByHand(where: Place, nth: number): Command {
-  return happening(
-    `somebody renames attachment ${nth} in ${where}`,
-    (model) => heldIn(model, where)[nth]?.damage === "none",
-    async (model, node) => {
-      const held = heldIn(model, where)[nth];
-      if (!held) return;
-      const { netnsPath } = await node.sandboxOf(where);
-      node.interfaces.changeLink(netnsPath, held.ifName, { name: renamed(held.ifName) });
-      model.held = model.held.map((each) => (each === held ? { ...held, damage: "renamed" } : each));
-    },
-  );
-}
-
-function renameBack(where: Place, nth: number): Command {
-  return happening(
-    `somebody gives attachment ${nth} in ${where} its name back`,
-    (model) => {
-      const held = heldIn(model, where)[nth];
-      return held?.damage === "renamed" && !linksIn(model, where).includes(held.ifName);
-    },
-    async (model, node) => {
-      const held = heldIn(model, where)[nth];
-      if (!held) return;
-      const { netnsPath } = await node.sandboxOf(where);
-      node.interfaces.changeLink(netnsPath, renamed(held.ifName), { name: held.ifName });
-      await node.endure({ kind: "none" }, async () => undefined);
-      // The DEL that was owed can run now.
-      model.held = model.held.flatMap((each) => {
-        if (each !== held) return [each];
-        return held.owed ? [] : [{ ...held, damage: "none" }];
-      });
-    },
-  );
-}
-
-function removeByHand(where: Place, nth: number): Command {
-  return happening(
-    `somebody removes the link of attachment ${nth} in ${where}`,
-    (model) => (heldIn(model, where)[nth]?.damage ?? "lost") !== "lost",
-    async (model, node) => {
-      const held = heldIn(model, where)[nth];
-      if (!held) return;
-      const { netnsPath } = await node.sandboxOf(where);
-      node.interfaces.removeLink(netnsPath, held.damage === "renamed" ? renamed(held.ifName) : held.ifName);
-      await node.endure({ kind: "none" }, async () => undefined);
-      model.held = model.held.flatMap((each) => {
-        if (each !== held) return [each];
-        return held.owed ? [] : [{ ...held, damage: "lost" }];
-      });
-    },
-  );
-}
-
-function addForeign(where: Place, name: string): Command {
-  return happening(
-    `somebody makes a link ${name} in ${where}`,
-    (model) => !linksIn(model, where).includes(name),
-    async (model, node) => {
-      const { netnsPath } = await node.sandboxOf(where);
-      node.interfaces.addLink(netnsPath, { name });
-      model.foreign = [...model.foreign, `${where} ${name}`];
-    },
-  );
-}
-
-function removeForeign(where: Place, name: string): Command {
-  return happening(
-    `somebody removes their link ${name} in ${where}`,
-    (model) => model.foreign.includes(`${where} ${name}`),
-    async (model, node) => {
-      const { netnsPath } = await node.sandboxOf(where);
-      node.interfaces.removeLink(netnsPath, name);
-      model.foreign = model.foreign.filter((each) => each !== `${where} ${name}`);
-    },
-  );
-}
-
-function renew(where: Place, how: "replaced" | "deleted", what: Fault): Command {
-  const text = where === "bare" ? `another namespace comes under the path of ${where}` : `${where} is ${how}`;
-  return happening(
-    [text, during(what)].filter(Boolean).join(", "),
-    () => true,
-    async (model, node) => {
-      await node.renew(where, how);
-      await node.endure(what, () => node.sweep());
-      await settleRenewal(model, node, where, how);
-    },
-  );
-}
-
-function moveBare(): Command {
-  return happening(
-    "the bare namespace gets another path",
-    () => true,
-    async (_model, node) => {
-      node.moveBare();
-      await node.endure({ kind: "none" }, async () => undefined);
-    },
-  );
-}
-
-function restart(): Command {
-  return happening(
-    "the agent is killed while nothing happens",
-    () => true,
-    (_model, node) => node.restart(),
-  );
 }

@@ -70,7 +70,11 @@ export function createRestore(
       sandbox.id,
       async () => {
         if (core.isStopping() || !isWaiting(record)) return;
-        await attachAgain(record, sandbox);
+        await attachAgain(record, sandbox).catch(async (error: unknown) => {
+          // A container that is started again keeps its ID: the attempt had this record's place.
+          if (!book.get(record.sandbox.id, record.ifName)) await book.write(record);
+          throw error;
+        });
         await forget(record, "attached again to its pod's new sandbox");
       },
       neverAborted,

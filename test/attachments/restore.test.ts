@@ -156,6 +156,21 @@ test("a network that can't be attached is tried again, and leaves nothing meanwh
   await expect.poll(told, { timeout: 10_000 }).toEqual(attachedAgain);
 });
 
+test("a sandbox that is started again under its ID gets its attachments, also after an ADD that failed", async () => {
+  const world = await createWorld({ podLife: () => "living" });
+  await world.sandboxes.addPod(web);
+  await world.as("tester").attach({ target, network: blue }, neverAborted);
+  const { netnsPath } = await world.sandboxes.restartSandbox(web);
+  world.executor.failOn("add", pluginFailed);
+  await world.engine.sweep();
+  expect(await world.states()).toEqual(["net1 waiting"]);
+  world.executor.failOn("add", undefined);
+  world.clock.fireAll();
+  await expect.poll(() => world.states(), { timeout: 10_000 }).toEqual(["net1 attached"]);
+  expect(world.linkNames(netnsPath)).toEqual(["eth0", "net1"]);
+  expect(world.executor.leases()).toHaveLength(1);
+});
+
 test("a container that is started again under its ID is plugged into anew, and the earlier address is given back", async () => {
   const world = await createWorld();
   const { id } = await world.sandboxes.addPod(web);

@@ -162,6 +162,8 @@ export function createReconciler(options: ReconcilerOptions) {
       const request = { target: targetOf(pod), network: selection, owner, key, replace };
       const answer = await call(signal, (each) => api.attach(request, each));
       look.attached(answer.interface);
+      // Over the wire the event may come after the answer, and the status is written at once.
+      known.note({ kind: "attached", interface: answer.interface });
       if (answer.created) events.record(pod, addedEvent(answer.interface));
       return "done";
     } catch (thrown) {

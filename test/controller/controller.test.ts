@@ -37,6 +37,12 @@ describe("the annotation", () => {
     expect(node.world.executor.runs).toEqual(["ADD net5", "ADD net1", "DEL net1", "DEL net5"]);
   });
 
+  test("has its status written although the attachment's event comes after the answer", async () => {
+    const node = await createNode({ hears: ({ kind }) => kind !== "attached" });
+    await node.addPod("web", "blue@net1");
+    expect(node.state("web")).toEqual(whole("net1 default/blue"));
+  });
+
   test("written while the pod was pending is caught up when it runs", async () => {
     const node = await createNode();
     node.cluster.setPod({

@@ -8,7 +8,7 @@ import type { Clock } from "../../src/domain/clock.ts";
 import type { PodplugError } from "../../src/domain/errors.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
 import { silentLogger } from "../../src/domain/log.ts";
-import type { NodeApi } from "../../src/domain/node-api.ts";
+import type { InterfaceEvent, NodeApi } from "../../src/domain/node-api.ts";
 import type { Pod, PodKey } from "../../src/domain/pod.ts";
 import { bareAddress } from "../../src/domain/selection.ts";
 import { networkStatusAnnotation } from "../../src/kube/contract.ts";
@@ -58,8 +58,11 @@ export const networksAnnotation = npwgAnnotation.annotation;
 export async function createNode({
   concurrency = 32,
   otherSources = () => [],
+  hears = () => true,
 }: {
   readonly concurrency?: number;
+  /** Which of the API's events come through, as one may come late. */
+  readonly hears?: (event: InterfaceEvent) => boolean;
   readonly otherSources?: (podKeys: () => readonly PodKey[]) => readonly SelectionSource[];
 } = {}) {
   const clock = createSteppedClock();
@@ -79,7 +82,7 @@ export async function createNode({
     detach: async (request, signal) => api().detach(request, signal),
     list: async (request, signal) => api().list(request, signal),
     async *watch(request, signal) {
-      yield* api().watch(request, signal);
+      for await (const event of api().watch(request, signal)) if (hears(event)) yield event;
     },
     check: async (request, signal) => api().check(request, signal),
     info: async (signal) => api().info(signal),

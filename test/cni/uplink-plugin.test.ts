@@ -16,6 +16,7 @@ interface Answer {
 interface Run {
   readonly uplink: string;
   readonly container?: string;
+  readonly env?: Readonly<Record<string, string>>;
   /** The whole configuration in place of the usual one. */
   readonly config?: string;
 }
@@ -25,7 +26,13 @@ async function run(host: TestNetns, command: string, options: Run): Promise<Answ
   const { uplink, container = "c1" } = options;
   const config = JSON.stringify({ cniVersion: "1.0.0", name: "net", type: "podplug-uplink", uplink });
   const child = execute("nsenter", [`--net=${host.path}`, plugin], {
-    env: { ...process.env, CNI_COMMAND: command, CNI_CONTAINERID: container, CNI_IFNAME: "net1" },
+    env: {
+      ...process.env,
+      ...options.env,
+      CNI_COMMAND: command,
+      CNI_CONTAINERID: container,
+      CNI_IFNAME: "net1",
+    },
   });
   child.child.stdin?.end(options.config ?? config);
   const { stdout, code } = await child.then(
@@ -72,6 +79,14 @@ test("an ADD brings the other hosts, and this host's own address, to what they a
   expect(moved.code).toBe(0);
   expect(await host.run("ip", "-d", "link", "show", "ppvx5-up")).toContain("vxlan id 5 local 192.168.2.99 ");
   expect(await remotes(host, "ppvx5-up")).toEqual(["192.168.2.12"]);
+});
+
+test("a PATH that has CNI's own bridge first leads nowhere else", async () => {
+  await using host = await makeNetns("host");
+  const env = { PATH: `/usr/lib/cni:${process.env["PATH"]}` };
+  const uplink = "vxlan 8 192.168.2.10 192.168.2.11";
+  expect(await run(host, "ADD", { uplink, env })).toMatchObject({ code: 0 });
+  expect(await remotes(host, "ppvx8-up")).toEqual(["192.168.2.11"]);
 });
 
 test("attachments that come and go side by side leave a whole bridge, or none", async () => {

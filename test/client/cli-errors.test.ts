@@ -85,7 +85,7 @@ test.each([
   ["attach web net-a --bandwidth ingress=1,ingress=2", "It says the same thing twice."],
   ["attach web net-a --port-map 80", "[HOSTIP:]HOSTPORT:CONTAINERPORT"],
   ["attach web net-a --timeout soon", "Use a duration such as 30s"],
-  ["attach web net-a --source dns", "Allowed choices are netAttachDef, kaloom, directory, inline."],
+  ["attach web net-a --source dns", "Allowed choices are netAttachDef, kaloom, directory, inline, contiv."],
   ["attach web net-a -o xml", "Allowed choices are table, wide, json, yaml."],
   ["detach web", "missing NETWORK (or --interface, --id)"],
   ["detach web net-a --interface net1", "only one of NETWORK, --interface and --id can be given"],

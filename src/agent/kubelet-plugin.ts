@@ -1,5 +1,5 @@
 import { isIPv4 } from "node:net";
-import type { WantedSelection } from "../controller/annotations/contract.ts";
+import type { WantedSelection } from "../controller/wanted.ts";
 import { type Clock, pause } from "../domain/clock.ts";
 import { asPodplugError, PodplugError } from "../domain/errors.ts";
 import type { NodeApi, PodInterface } from "../domain/node-api.ts";

@@ -1,6 +1,5 @@
 import type { PodInterface } from "../domain/node-api.ts";
 import { bareAddress, type NetworkSelection } from "../domain/selection.ts";
-import type { WantedSelection } from "./annotations/contract.ts";
 import { attachedName, madeNames } from "./attachments.ts";
 import {
   interfaceOf,
@@ -12,6 +11,7 @@ import {
   wholeName,
 } from "./status-entries.ts";
 import type { Step, StepsInput } from "./steps.ts";
+import type { WantedSelection } from "./wanted.ts";
 
 /**
  * Which wanted selections the cluster's meta plugin met at the pod's creation,

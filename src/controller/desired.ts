@@ -3,11 +3,11 @@ import { canonicalJson } from "../domain/json.ts";
 import { hashedNetName, isInterfaceName, lowestFreeNetName } from "../domain/names.ts";
 import type { PodInterface } from "../domain/node-api.ts";
 import { bareAddress, type NetworkSelection } from "../domain/selection.ts";
-import type { WantedSelection } from "./annotations/contract.ts";
 import { attachedName, isComplete, isLost } from "./attachments.ts";
 import { adoption, matchColdPlugged } from "./cold-plugged.ts";
 import { interfaceOf, networkOf, type StatusEntry, wholeName } from "./status-entries.ts";
 import type { Step, StepsInput } from "./steps.ts";
+import type { WantedSelection } from "./wanted.ts";
 
 /**
  * The steps from what is there to what is wanted, in their order: adds as the

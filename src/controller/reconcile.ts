@@ -3,7 +3,7 @@ import { asPodplugError, type PodplugError } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
 import type { NodeApi, PodInterface } from "../domain/node-api.ts";
 import { type Pod, type PodKey, podKeyOf } from "../domain/pod.ts";
-import type { EventRecorder, PodEventFacts, PodFeed } from "../kube/contract.ts";
+import type { EventRecorder, PodFeed } from "../kube/contract.ts";
 import { networkStatusAnnotation } from "../kube/contract.ts";
 import { isDrifted } from "./attachments.ts";
 import { withDeadline } from "./deadline.ts";
@@ -19,6 +19,7 @@ import {
 import { type Outcome, outcomeOf, worse } from "./key-queue.ts";
 import type { KnownAttachments } from "./known-attachments.ts";
 import type { PodLook, PodLooks } from "./pod-looks.ts";
+import { createPodWarnings } from "./pod-warnings.ts";
 import { isKubeVirt, targetOf } from "./pod-words.ts";
 import { type Asked, refusalsOf, type SelectionSource } from "./source.ts";
 import { readStatus } from "./status-entries.ts";
@@ -47,13 +48,12 @@ export interface ReconcilerOptions {
  */
 export function createReconciler(options: ReconcilerOptions) {
   const { api, pods, events, sources, known, looks, clock, timeoutMs, log, publish } = options;
-  /** What was refused and told already, so that it is told once. */
-  const told = new Map<PodKey, { readonly uid: string; readonly texts: Map<string, string> }>();
+  const warnings = createPodWarnings({ events, log });
 
   return async function reconcile(key: PodKey, signal: AbortSignal): Promise<Outcome> {
     const pod = pods.get(key);
     if (!pod || pod.deletionTimestamp) {
-      told.delete(key);
+      warnings.forget(key);
       publish(key);
       return "done";
     }
@@ -74,7 +74,7 @@ export function createReconciler(options: ReconcilerOptions) {
         return signal.aborted ? "done" : lookFailed(key, pod, asks, asPodplugError(thrown));
       }
       look.saw(interfaces);
-      tellOnce(key, pod, "target", []);
+      warnings.tell(key, pod, "target", []);
       tellDrifted(key, pod, interfaces);
       for (const each of wanted) {
         if (each.wanted.kind !== "valid") continue;
@@ -241,7 +241,7 @@ export function createReconciler(options: ReconcilerOptions) {
     const facts = { pod: key, reason, err: error };
     if (kind === "invalid" || kind === "unsupported") {
       log.debug(facts, "pod can't be plugged into");
-      tellOnce(
+      warnings.tell(
         key,
         pod,
         "target",
@@ -255,7 +255,7 @@ export function createReconciler(options: ReconcilerOptions) {
   }
 
   function tellRefused(key: PodKey, pod: Pod, { name }: SelectionSource, asked: Asked): void {
-    tellOnce(key, pod, name, refusalsOf(name, asked).map(refusedEvent));
+    warnings.tell(key, pod, name, refusalsOf(name, asked).map(refusedEvent));
   }
 
   /** KubeVirt renames links and takes their addresses: nothing is wrong with those. */
@@ -263,25 +263,8 @@ export function createReconciler(options: ReconcilerOptions) {
     if (isKubeVirt(pod)) return;
     for (const each of interfaces) {
       if (each.attachmentId === "") continue;
-      const warnings = isDrifted(each) ? [driftedEvent(each, each.failure?.message ?? "")] : [];
-      tellOnce(key, pod, `drift of ${each.attachmentId}`, warnings);
-    }
-  }
-
-  /** Again only when it is something else about this topic, or was nothing meanwhile. */
-  function tellOnce(key: PodKey, pod: Pod, topic: string, facts: readonly PodEventFacts[]): void {
-    let memory = told.get(key);
-    if (memory?.uid !== pod.uid) {
-      memory = { uid: pod.uid, texts: new Map() };
-      told.set(key, memory);
-    }
-    const text = facts.map(({ message }) => message).join("\n");
-    if ((memory.texts.get(topic) ?? "") === text) return;
-    if (text === "") memory.texts.delete(topic);
-    else memory.texts.set(topic, text);
-    for (const each of facts) {
-      events.record(pod, each);
-      log.info({ pod: key, event: each.reason, message: each.message }, "told in an event");
+      const drift = isDrifted(each) ? [driftedEvent(each, each.failure?.message ?? "")] : [];
+      warnings.tell(key, pod, `drift of ${each.attachmentId}`, drift);
     }
   }
 

@@ -1,5 +1,6 @@
 import type { Pod, PodKey } from "../domain/pod.ts";
-import type { AnnotationReader, Wanted } from "./annotations/contract.ts";
+import type { AnnotationReader } from "./annotations/contract.ts";
+import type { Wanted } from "./wanted.ts";
 
 /** What is asked for one pod. */
 export type Asked =

@@ -1,7 +1,7 @@
 import type { PodInterface } from "../domain/node-api.ts";
 import type { NetworkSelection } from "../domain/selection.ts";
-import type { WantedSelection } from "./annotations/contract.ts";
 import type { StatusEntry } from "./status-entries.ts";
+import type { WantedSelection } from "./wanted.ts";
 
 export interface StepsInput {
   /** Whose attachments these are to be; nobody else's are ever touched. */

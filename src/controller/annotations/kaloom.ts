@@ -2,7 +2,8 @@ import { z } from "zod";
 import { messageOf } from "../../domain/errors.ts";
 import { hashedNetName } from "../../domain/names.ts";
 import { type NetworkSelection, normalizeSelection } from "../../domain/selection.ts";
-import { type AnnotationReader, keyed, wantsNothing } from "./contract.ts";
+import { keyed, wantsNothing } from "../wanted.ts";
+import type { AnnotationReader } from "./contract.ts";
 
 /** Where Kaloom's meta plugin looks for Networks, whatever an entry's namespace says. */
 const networksNamespace = "default";

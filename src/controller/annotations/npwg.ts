@@ -3,7 +3,8 @@ import { messageOf } from "../../domain/errors.ts";
 import { isDeeperThan, isJsonObject, type JsonObject } from "../../domain/json.ts";
 import { isInterfaceName, isObjectName } from "../../domain/names.ts";
 import { type NetworkSelection, normalizeSelection } from "../../domain/selection.ts";
-import { type AnnotationReader, keyed, wantsNothing } from "./contract.ts";
+import { keyed, wantsNothing } from "../wanted.ts";
+import type { AnnotationReader } from "./contract.ts";
 
 /** As deep as the API takes them. */
 const maxArgsDepth = 32;

@@ -4,8 +4,8 @@ import { uplinkOf } from "../../contiv/uplink.ts";
 import { canonicalJson } from "../../domain/json.ts";
 import { type Pod, type PodKey, podKeyOf } from "../../domain/pod.ts";
 import { type NetworkSelection, normalizeSelection } from "../../domain/selection.ts";
-import { keyed, wantsNothing } from "../annotations/contract.ts";
 import type { Asked, SelectionSource } from "../source.ts";
+import { keyed, wantsNothing } from "../wanted.ts";
 
 export interface ContivSourceOptions {
   readonly file: IntentFile;

@@ -28,6 +28,13 @@ async function answersOn(path: string): Promise<boolean> {
   return answer.nodeName === "fake-node";
 }
 
+/** What a process that was killed leaves behind. */
+async function leaveDeadSocket(path: string): Promise<void> {
+  const script = `require("net").createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, "SIGKILL"))`;
+  await run(process.execPath, ["-e", script], "/");
+  expect((await lstat(path)).isSocket()).toBe(true);
+}
+
 /** Another group than ours where we may give files away, else our own. */
 async function groupToGive(): Promise<number> {
   const file = join(await makeDirectory(), "file");
@@ -122,11 +129,24 @@ describe("the Unix socket", () => {
     else await expect(opened).rejects.toEqual(unusable("others than root"));
   });
 
+  test.each(["nobody", "a dead process"])(
+    "goes to one of many who come at once, after %s",
+    async (before) => {
+      const path = join(await makeDirectory(), "p.sock");
+      if (before !== "nobody") await leaveDeadSocket(path);
+      const coming = Array.from({ length: 8 }, () => start({ socket: { path, mode: 0o600 } }));
+      const ends = await Promise.allSettled(coming);
+      expect(ends.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+      for (const end of ends) {
+        if (end.status === "rejected") expect(end.reason).toEqual(unusable("in use by another process"));
+      }
+      expect(await answersOn(path)).toBe(true);
+    },
+  );
+
   test("of a dead process is replaced", async () => {
     const path = join(await makeDirectory(), "p.sock");
-    const script = `require("net").createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, "SIGKILL"))`;
-    await run(process.execPath, ["-e", script], "/");
-    expect((await lstat(path)).isSocket()).toBe(true);
+    await leaveDeadSocket(path);
     await start({ socket: { path, mode: 0o600 } });
     expect(await answersOn(path)).toBe(true);
   });

@@ -1,4 +1,4 @@
-import { chmod, chown, lstat, mkdir, mkdtemp, readFile, rename, rm, stat } from "node:fs/promises";
+import { chmod, chown, link, lstat, mkdir, mkdtemp, readFile, rename, rm, stat } from "node:fs/promises";
 import { connect, type Server } from "node:net";
 import { dirname } from "node:path";
 import { messageOf, PodplugError, systemCodeOf } from "../../domain/errors.ts";
@@ -17,7 +17,7 @@ const maxPathBytes = 107;
 
 /**
  * Listens on a Unix socket that nobody can open before it has its mode and
- * group: it is made in a directory of our own and then moved to its place.
+ * group: it is made in a directory of our own and then linked to its place.
  * The socket of a dead process is replaced; a live one, a file of another kind
  * or a directory that others may write to is INVALID_CONFIGURATION. Answers how to remove the file.
  */
@@ -51,7 +51,7 @@ async function placeSocket(
     if (place.gid !== undefined) await chown(newborn, -1, place.gid);
     await chmod(newborn, place.mode);
     const { ino, dev } = await lstat(newborn);
-    await rename(newborn, place.path);
+    await putInPlace(newborn, { path: place.path, nursery });
     return async () => {
       const present = await lstatOrUndefined(place.path);
       // Another agent may have put its own there since.
@@ -63,6 +63,33 @@ async function placeSocket(
   } finally {
     await rm(nursery, { recursive: true, force: true });
   }
+}
+
+/** Of several who come at once, one: a link is made by nobody where there is a file already. */
+async function putInPlace(newborn: string, at: { path: string; nursery: string }): Promise<void> {
+  for (;;) {
+    try {
+      return await link(newborn, at.path);
+    } catch (error) {
+      if (systemCodeOf(error) !== "EEXIST") throw error;
+    }
+    await refuseUnlessFree(at.path);
+    await takeAway(at.path, `${at.nursery}/dead`);
+  }
+}
+
+/** A dead process's socket; it may have made room for a live one since it was looked at. */
+async function takeAway(path: string, to: string): Promise<void> {
+  try {
+    await rename(path, to);
+  } catch (error) {
+    // Somebody else took it away.
+    if (systemCodeOf(error) === "ENOENT") return;
+    throw error;
+  }
+  if (!(await isAlive(to))) return;
+  await link(to, path);
+  throw unusable(path, "is in use by another process");
 }
 
 async function makeDirectory(directory: string): Promise<void> {

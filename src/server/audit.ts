@@ -67,7 +67,8 @@ export function createAudit(log: Logger): Audit {
           return answer;
         } catch (thrown) {
           const mutates = question.method === "AttachNetwork" || question.method === "DetachNetwork";
-          if (mutates || isRefusal(thrown)) writeFailure(caller, question, thrown, elapsed());
+          if ((mutates && !isAdoptionInVain(thrown)) || isRefusal(thrown))
+            writeFailure(caller, question, thrown, elapsed());
           throw thrown;
         }
       }
@@ -123,6 +124,11 @@ export function createAudit(log: Logger): Audit {
       };
     },
   };
+}
+
+/** Nothing was to change, and the controller asks again at each look into the pod. */
+function isAdoptionInVain(thrown: unknown): boolean {
+  return asPodplugError(thrown).reason === "NOT_ADOPTABLE";
 }
 
 function isRefusal(thrown: unknown): boolean {

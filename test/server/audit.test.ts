@@ -1,7 +1,10 @@
 import { expect, test } from "vitest";
 import { PodplugError } from "../../src/domain/errors.ts";
 import { neverAborted as signal } from "../../src/domain/signals.ts";
+import { createAudit } from "../../src/server/audit.ts";
 import { createStaticAuthorizer } from "../../src/server/auth/static-rules.ts";
+import { createFakeNode } from "../fakes/fake-node-api.ts";
+import { createRecordingLog } from "../support/recording-log.ts";
 import { clients, startTlsServer } from "./tls-server.ts";
 
 const target = { kind: "pod", pod: { namespace: "demo", name: "web" } } as const;
@@ -111,4 +114,17 @@ test("neither CNI arguments nor a configuration are told", async () => {
   await client.attach({ target, network: { config } }, signal).catch(() => undefined);
   expect(lines()).toMatchObject([{ outcome: "ATTACHED" }, { network: "inline", outcome: "DENIED" }]);
   expect(JSON.stringify(lines())).not.toContain("hunter2");
+});
+
+test("an adoption in vain has none, as the controller asks at each look into the pod", async () => {
+  const log = createRecordingLog();
+  const node = createFakeNode();
+  const audited = createAudit(log).of(node.apiFor({ name: "controller", reconciler: true }), {});
+  const network = { name: "net-a", interface: "net1" };
+  node.failNext(new PodplugError("NOT_ADOPTABLE", "no cache tells of it"));
+  await expect(audited.attach({ target, network, adopt: true }, signal)).rejects.toThrow("no cache");
+  expect(log.lines).toEqual([]);
+  node.failNext(new PodplugError("PLUGIN_FAILED", "no"));
+  await expect(audited.attach({ target, network }, signal)).rejects.toThrow("no");
+  expect(log.lines.map(({ facts }) => facts)).toMatchObject([{ outcome: "PLUGIN_FAILED" }]);
 });

@@ -2,8 +2,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Engine } from "../attachments/engine.ts";
 import type { PodFeed } from "../kube/contract.ts";
 
-/** How often what waits for its pod's next sandbox is tried. */
-const restoreEveryMs = 10_000;
+/** How often what waits for its pod's next sandbox is tried, and what couldn't be looked after. */
+const leftoverEveryMs = 10_000;
 /**
  * How often it is looked whether namespaces are gone, should nobody have told:
  * a tenth of a millisecond of work for each that has attachments.
@@ -26,8 +26,8 @@ export async function sweepOften(
   await Promise.all([sweepAtIntervals(), pods && sweepAfterPods(pods)]);
 
   async function sweepAtIntervals(): Promise<void> {
-    for (let atMs = restoreEveryMs; await passed(restoreEveryMs); atMs += restoreEveryMs) {
-      await (atMs % sweepEveryMs === 0 ? engine.sweep() : engine.restore());
+    for (let atMs = leftoverEveryMs; await passed(leftoverEveryMs); atMs += leftoverEveryMs) {
+      await (atMs % sweepEveryMs === 0 ? engine.sweep() : engine.sweepLeftover());
     }
   }
 

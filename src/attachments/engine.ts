@@ -57,8 +57,11 @@ export interface Engine {
   watchOver(intervalMs: number, signal: AbortSignal): Promise<void>;
   /** Detaches what ended with its namespace, and attaches again what waits for its pod's next one; to be called now and then, and when a pod is known to be gone. */
   sweep(): Promise<void>;
-  /** The latter alone, which costs nothing while nothing waits; to be called every few seconds. */
-  restore(): Promise<void>;
+  /**
+   * The same for what an earlier sweep couldn't see to, and for what waits. It
+   * costs nothing while there is none; to be called every few seconds.
+   */
+  sweepLeftover(): Promise<void>;
   /** Takes no new work, tells the watchers, and resolves when what had begun has ended. */
   drain(): Promise<void>;
 }
@@ -105,9 +108,8 @@ export function createEngine(options: EngineOptions): Engine {
   const detach = createDetach(core);
   const check = createCheck(core);
   const look = createLook(core);
-  const restore = createRestore(core, { retries, attachAgain });
-  const sweep = createSweep(core, restore);
-  const lookOut = createWatchOver(core, sweep);
+  const sweep = createSweep(core, createRestore(core, { retries, attachAgain }));
+  const lookOut = createWatchOver(core, sweep.all);
   const goRound = createCheckRound(core, check);
 
   async function info(signal: AbortSignal): Promise<NodeInfo> {
@@ -201,8 +203,8 @@ export function createEngine(options: EngineOptions): Engine {
     async watchOver(intervalMs, signal) {
       await Promise.all([lookOut(intervalMs, signal), goRound(intervalMs, signal)]);
     },
-    sweep,
-    restore,
+    sweep: sweep.all,
+    sweepLeftover: sweep.leftover,
     drain,
   };
 }

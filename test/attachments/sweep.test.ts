@@ -73,6 +73,19 @@ test("a sweep that an agent's stop overtakes begins no other DEL", async () => {
   expect(await world.states()).toEqual(["net1 attached", "net9 attached"]);
 });
 
+test("what couldn't be looked after while the runtime was away is, soon after it is back", async () => {
+  const { world } = await worldWithPod({ podLife: () => "gone" });
+  world.sandboxes.removePod(web);
+  world.sandboxes.failWith(new PodplugError("UNREACHABLE", "the runtime is away"));
+  await world.engine.sweep();
+  await world.engine.sweepLeftover();
+  expect(await world.states()).toEqual(["net1 attached"]);
+  world.sandboxes.failWith(undefined);
+  await world.engine.sweepLeftover();
+  expect(await world.states()).toEqual([]);
+  expect(world.executor.leases()).toEqual([]);
+});
+
 test("while the runtime is away nothing is taken for gone", async () => {
   const { world, sandbox } = await worldWithPod();
   world.interfaces.removePath(sandbox.netnsPath);

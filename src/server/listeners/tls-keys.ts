@@ -42,6 +42,7 @@ export async function followTlsKeys(options: {
   const { files, rereadMs, log } = options;
   const listeners: ((changed: SecureContextOptions) => void)[] = [];
   let content = await readContent(files);
+  let found: string | undefined;
   let told: string | undefined;
   let ended = false;
   let looking: Promise<void> | undefined;
@@ -65,8 +66,12 @@ export async function followTlsKeys(options: {
     } catch (error) {
       fault = `${messageOf(error)}; what was there before stays in use`;
     }
-    if (fault !== undefined && fault !== told) log.error({ fault }, "TLS files aren't as they should be");
+    // A look may fall between the new certificate and its key: what is wrong stays so.
+    const lasts = fault === found;
+    found = fault;
+    if (!lasts || fault === told) return;
     told = fault;
+    if (fault !== undefined) log.error({ fault }, "TLS files aren't as they should be");
   }
 
   return {

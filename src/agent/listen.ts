@@ -7,6 +7,7 @@ import type { Authorizer, Credential } from "../server/auth/contract.ts";
 import { createStaticAuthorizer } from "../server/auth/static-rules.ts";
 import { createReviewAuthorizer } from "../server/auth/subject-access-review.ts";
 import type { ServerOptions } from "../server/server.ts";
+import { lockFile } from "../state-lock.ts";
 import { usesTls } from "./api-config.ts";
 import { readHostPort } from "./host-port.ts";
 
@@ -22,7 +23,12 @@ export function listenAddresses({ api }: Config, reviewer: Reviewer | undefined)
   const { certFile, keyFile, clientCAFile } = tls;
   return {
     socket: socket
-      ? { path: socket, mode: Number.parseInt(socketMode, 8), group: socketGroup || undefined }
+      ? {
+          path: socket,
+          mode: Number.parseInt(socketMode, 8),
+          group: socketGroup || undefined,
+          lock: lockFile,
+        }
       : undefined,
     tcp: listen && !usesTls(api) ? { host, port, insecure } : undefined,
     tls: usesTls(api)

@@ -7,6 +7,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { NodeService } from "../../gen/podplug/v1/node_pb.ts";
 import { silentLogger } from "../../src/domain/log.ts";
 import { type ServerOptions, startServer } from "../../src/server/server.ts";
+import { lockFile } from "../../src/state-lock.ts";
 import { createFakeNode } from "../fakes/fake-node-api.ts";
 import { makeDirectory, run } from "./started-server.ts";
 
@@ -134,7 +135,8 @@ describe("the Unix socket", () => {
     async (before) => {
       const path = join(await makeDirectory(), "p.sock");
       if (before !== "nobody") await leaveDeadSocket(path);
-      const coming = Array.from({ length: 8 }, () => start({ socket: { path, mode: 0o600 } }));
+      const socket = { path, mode: 0o600, lock: lockFile };
+      const coming = Array.from({ length: 8 }, () => start({ socket }));
       const ends = await Promise.allSettled(coming);
       expect(ends.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
       for (const end of ends) {

@@ -1,4 +1,4 @@
-import { chmod, chown, link, lstat, mkdir, mkdtemp, readFile, rename, rm, stat } from "node:fs/promises";
+import { chmod, chown, lstat, mkdir, mkdtemp, readFile, rename, rm, stat } from "node:fs/promises";
 import { connect, type Server } from "node:net";
 import { dirname } from "node:path";
 import { messageOf, PodplugError, systemCodeOf } from "../../domain/errors.ts";
@@ -10,6 +10,12 @@ export interface SocketAddress {
   readonly mode: number;
   /** The group's name or number; the process's own when absent. */
   readonly group?: string | undefined;
+  /**
+   * Holds a file for this process alone, as long as what it answers isn't
+   * disposed of; throws `refused` when another process does. Of several
+   * processes that come at once only one may find the socket free.
+   */
+  readonly lock?: ((file: string, refused: string) => Promise<AsyncDisposable>) | undefined;
 }
 
 // sockaddr_un holds 108 bytes, the closing zero among them (unix(7)).
@@ -17,7 +23,7 @@ const maxPathBytes = 107;
 
 /**
  * Listens on a Unix socket that nobody can open before it has its mode and
- * group: it is made in a directory of our own and then linked to its place.
+ * group: it is made in a directory of our own and then moved to its place.
  * The socket of a dead process is replaced; a live one, a file of another kind
  * or a directory that others may write to is INVALID_CONFIGURATION. Answers how to remove the file.
  */
@@ -29,8 +35,15 @@ export async function listenOnSocket(server: Server, address: SocketAddress): Pr
     const directory = dirname(path);
     await makeDirectory(directory);
     await refuseUnlessOurs(path, directory);
+    await using cleanup = new AsyncDisposableStack();
+    if (address.lock) cleanup.use(await address.lock(`${path}.lock`, inUse(path).message));
     await refuseUnlessFree(path);
-    return await placeSocket(server, { path, mode, gid, directory });
+    const remove = await placeSocket(server, { path, mode, gid, directory });
+    const held = cleanup.move();
+    return async () => {
+      await using _ = held;
+      await remove();
+    };
   } catch (cause) {
     if (cause instanceof PodplugError) throw cause;
     throw new PodplugError("INVALID_CONFIGURATION", `can't listen on socket ${path}, ${messageOf(cause)}`, {
@@ -51,7 +64,7 @@ async function placeSocket(
     if (place.gid !== undefined) await chown(newborn, -1, place.gid);
     await chmod(newborn, place.mode);
     const { ino, dev } = await lstat(newborn);
-    await putInPlace(newborn, { path: place.path, nursery });
+    await rename(newborn, place.path);
     return async () => {
       const present = await lstatOrUndefined(place.path);
       // Another agent may have put its own there since.
@@ -63,33 +76,6 @@ async function placeSocket(
   } finally {
     await rm(nursery, { recursive: true, force: true });
   }
-}
-
-/** Of several who come at once, one: a link is made by nobody where there is a file already. */
-async function putInPlace(newborn: string, at: { path: string; nursery: string }): Promise<void> {
-  for (;;) {
-    try {
-      return await link(newborn, at.path);
-    } catch (error) {
-      if (systemCodeOf(error) !== "EEXIST") throw error;
-    }
-    await refuseUnlessFree(at.path);
-    await takeAway(at.path, `${at.nursery}/dead`);
-  }
-}
-
-/** A dead process's socket; it may have made room for a live one since it was looked at. */
-async function takeAway(path: string, to: string): Promise<void> {
-  try {
-    await rename(path, to);
-  } catch (error) {
-    // Somebody else took it away.
-    if (systemCodeOf(error) === "ENOENT") return;
-    throw error;
-  }
-  if (!(await isAlive(to))) return;
-  await link(to, path);
-  throw unusable(path, "is in use by another process");
 }
 
 async function makeDirectory(directory: string): Promise<void> {
@@ -112,7 +98,7 @@ async function refuseUnlessFree(path: string): Promise<void> {
   const present = await lstatOrUndefined(path);
   if (!present) return;
   if (!present.isSocket()) throw unusable(path, "is there already and isn't a socket");
-  if (await isAlive(path)) throw unusable(path, "is in use by another process");
+  if (await isAlive(path)) throw inUse(path);
 }
 
 async function lstatOrUndefined(path: string): Promise<Awaited<ReturnType<typeof lstat>> | undefined> {
@@ -144,6 +130,10 @@ async function groupNumber(group: string): Promise<number> {
   if (!gid)
     throw new PodplugError("INVALID_CONFIGURATION", `/etc/group has no group ${JSON.stringify(group)}`);
   return Number(gid);
+}
+
+function inUse(path: string): PodplugError {
+  return unusable(path, "is in use by another process");
 }
 
 function unusable(path: string, why: string): PodplugError {

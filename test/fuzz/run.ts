@@ -28,7 +28,7 @@ export async function fuzz<Input>(
   onTestFinished(() => {
     process.off("unhandledRejection", note).off("uncaughtException", note);
   });
-  const grownMiB = createMemoryGauge();
+  const grownMiB = await createMemoryGauge();
   let fed = 0;
   const property = fc.asyncProperty(inputs, async (input) => {
     fed += 1;
@@ -47,7 +47,7 @@ export async function fuzz<Input>(
         };
   await fc.assert(property, { ...limits, endOnFailure: runs === 0 });
   expect(faults).toEqual([]);
-  const grown = Math.round(grownMiB());
+  const grown = Math.round(await grownMiB());
   expect(grown).toBeLessThan(maxMiB);
   expect(fed).toBeGreaterThan(5);
   if (runs > 0)

@@ -152,7 +152,7 @@ describe("a flood", () => {
 
   test("of streams that are reset at once cuts the connection", async () => {
     const started = await startTestServer({ streamResetBurst: 50, streamResetsPerSecond: 10 });
-    const grown = createMemoryGauge();
+    const grown = await createMemoryGauge();
     const raw = openHttp2(started.port);
     const cancel = Buffer.from([0, 0, 0, 8]);
     for (let stream = 1; stream < 40_000 && !raw.isClosed(); stream += 2) {
@@ -162,13 +162,13 @@ describe("a flood", () => {
     }
     await eventually(raw.isClosed, "the connection is cut");
     expect(started.node.watching).toBe(0);
-    expect(grown()).toBeLessThan(60);
+    expect(await grown()).toBeLessThan(60);
     await stillServes(started);
   });
 
   test("of headers that never end cuts the connection", async () => {
     const started = await startTestServer();
-    const grown = createMemoryGauge();
+    const grown = await createMemoryGauge();
     const raw = openHttp2(started.port);
     const headers = requestHeaders(methodPath("GetNodeInfo"), "application/grpc");
     // Without END_HEADERS, so that more of them are to come.
@@ -185,7 +185,7 @@ describe("a flood", () => {
     const sent = await writeOn(raw.socket, more, 64 * 2 ** 20);
     expect(sent).toBeLessThan(64 * 2 ** 20);
     await eventually(raw.isClosed, "the connection is cut");
-    expect(grown()).toBeLessThan(60);
+    expect(await grown()).toBeLessThan(60);
     await stillServes(started);
   });
 
@@ -196,7 +196,7 @@ describe("a flood", () => {
     "of a body, %s, is cut and not kept",
     async (_what, type) => {
       const started = await startTestServer({ requestTimeoutMs: 2000, headersTimeoutMs: 2000 });
-      const grown = createMemoryGauge();
+      const grown = await createMemoryGauge();
       const raw = openRaw(started.port);
       raw.socket.write(
         `POST ${methodPath("AttachNetwork")} HTTP/1.1\r\nhost: localhost\r\ncontent-type: ${type}\r\n` +
@@ -209,7 +209,7 @@ describe("a flood", () => {
       ]);
       await writeOn(raw.socket, chunk, 4 * 2 ** 30);
       await eventually(raw.isClosed, "the connection is cut");
-      expect(grown()).toBeLessThan(80);
+      expect(await grown()).toBeLessThan(80);
       await stillServes(started);
     },
     30_000,

@@ -5,7 +5,7 @@ import type { AttachmentRecord } from "./journal.ts";
 import { isGone } from "./namespaces.ts";
 import { joinInterfaces, viewOfWaiting } from "./view.ts";
 
-/** What the engine answers without changing anything: list, watch and check. */
+/** What the engine answers without changing anything: list and watch. */
 export function createLook(core: EngineCore) {
   const { interfaces, sandboxes, book, feed } = core;
 

@@ -124,9 +124,10 @@ export async function runController(options: ControllerOptions, stopped: AbortSi
     if (isOwnDoing) return;
     if (event.kind === "present") return;
     if (event.kind === "synced") {
+      // Noted before anything begins, so that none is looked into twice.
+      for (const key of pods.keys()) reconciling.nudge(key);
       reconciling.open();
       publishing.open();
-      for (const key of pods.keys()) reconciling.add(key);
       return;
     }
     const key = podKeyOfInterface(event.interface);

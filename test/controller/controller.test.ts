@@ -284,6 +284,25 @@ describe("network-status", () => {
   });
 });
 
+describe("a plugin that wants to be left alone", () => {
+  test("is, also where the pod was there before the API had told what there is", async () => {
+    const node = await createNode();
+    await node.stopController();
+    node.world.executor.failOn(
+      "add",
+      new PodplugError("PLUGIN_FAILED", "try again later", { transient: true, retryAfterMs: 5_000 }),
+      0,
+    );
+    await node.addPod("web", "blue@net1");
+    await node.startController();
+    await node.clock.advance(4_999);
+    expect(node.world.executor.runs.filter((run) => run.startsWith("ADD"))).toEqual(["ADD net1"]);
+    node.world.executor.failOn("add", undefined);
+    await node.clock.advance(5_000);
+    expect(node.state("web")).toEqual(whole("net1 default/blue"));
+  });
+});
+
 describe("a controller that stops", () => {
   test("ends while a step hangs, and leaves no timer or reader behind", async () => {
     const node = await createNode();

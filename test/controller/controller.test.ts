@@ -290,7 +290,7 @@ describe("a plugin that wants to be left alone", () => {
     await node.stopController();
     node.world.executor.failOn(
       "add",
-      new PodplugError("PLUGIN_FAILED", "try again later", { transient: true, retryAfterMs: 5_000 }),
+      new PodplugError("PLUGIN_FAILED", "try again later", { retryAfterMs: 5_000 }),
       0,
     );
     await node.addPod("web", "blue@net1");

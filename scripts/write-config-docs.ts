@@ -36,6 +36,10 @@ controller:
 
 [networks.md](networks.md) tells how to fill such a directory.
 
+**Several files.** \`--config DIRECTORY\` reads each \`*.yaml\`, \`*.yml\` and \`*.json\`
+in it, in the order of their names. A later file has the last word on a key; a
+list is taken as a whole.
+
 A configuration file of multus-dynamic-networks-controller, that is one with no
 keys but \`criSocketPath\`, \`multusSocketPath\` and, in older ones, \`criType\`, is
 taken as it is. It means \`runtime: cri\` on that socket. Its Multus socket is

@@ -31,8 +31,7 @@ import type { ExecPlugin } from "./cni/exec-plugin.ts";
 import { createFastestStart } from "./cni/posix-child.ts";
 import { endProcesses, type MarkedProcess } from "./cni/processes.ts";
 import { agentMarkerPrefix } from "./cni/run-marker.ts";
-import type { Config } from "./config.ts";
-import { refuseUnbuilt } from "./config.ts";
+import { type Config, parseConfig, refuseUnbuilt } from "./config.ts";
 import { followHosts } from "./contiv/follow-hosts.ts";
 import { isKubeVirt } from "./controller/pod-words.ts";
 import { systemClock } from "./domain/clock.ts";
@@ -274,8 +273,10 @@ export async function runPodagent(
 ): Promise<number> {
   const answer = podagentAnswer(args, packageJson.version);
   if (answer === undefined) {
-    const configText = async (): Promise<string> => await podagentConfig(readPodagentFlags(args));
-    return await runNode({ configFile: "podagent's flags", configText, env }, "podagent");
+    const configFile = "podagent's flags";
+    const configFrom = async (): Promise<Config> =>
+      parseConfig(await podagentConfig(readPodagentFlags(args)), configFile);
+    return await runNode({ configFile, configFrom, env }, "podagent");
   }
   stdout.write(answer);
   return 0;

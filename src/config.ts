@@ -199,7 +199,11 @@ function isPeerConfig(value: unknown): boolean {
  * INVALID_CONFIGURATION tells every fault, with the path of its key.
  */
 export function parseConfig(text: string, file: string): Config {
-  const value = readYaml(text, file) ?? {};
+  return checkConfig(readYaml(text, file) ?? {}, file);
+}
+
+/** The same, of what was read already. */
+export function checkConfig(value: unknown, file: string): Config {
   const parsed = (isPeerConfig(value) ? peerSchema : schema).safeParse(value);
   if (parsed.success) return parsed.data;
   const faults = parsed.error.issues.map(
@@ -217,7 +221,8 @@ function isCollector(endpoint: string): boolean {
   return ["http:", "https:"].includes(protocol) && username === "" && password === "";
 }
 
-function readYaml(text: string, file: string): unknown {
+/** INVALID_CONFIGURATION when it can't be read. */
+export function readYaml(text: string, file: string): unknown {
   try {
     const document = parseDocument(text, { prettyErrors: true, uniqueKeys: true, stringKeys: true });
     const [syntaxError] = document.errors;

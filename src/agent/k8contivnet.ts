@@ -1,17 +1,17 @@
 import { createColours } from "../client/cli/output/colours.ts";
 import { formatError } from "../client/cli/output/error-text.ts";
 import { createNodeClient } from "../client/node-client.ts";
-import { type Config, parseConfig } from "../config.ts";
+import type { Config } from "../config.ts";
 import { createContivSource } from "../controller/intent/contiv.ts";
 import type { WantedSelection } from "../controller/wanted.ts";
 import { systemClock } from "../domain/clock.ts";
 import { asPodplugError, kinds, PodplugError } from "../domain/errors.ts";
 import { silentLogger } from "../domain/log.ts";
 import { isObjectName } from "../domain/names.ts";
+import { loadConfig } from "./config-files.ts";
 import { openIntent } from "./intent.ts";
 import { createKubeletPlugin, type InfraContainer, type PodName } from "./kubelet-plugin.ts";
 import { nodeNameOf } from "./node-name.ts";
-import { readConfig } from "./until-stopped.ts";
 
 const usage = `Usage: k8contivnet COMMAND [NAMESPACE POD CONTAINER]
 
@@ -59,7 +59,7 @@ export async function runK8contivnet(
   }
   try {
     const file = env["PODPLUG_CONFIG"] || "/etc/podplug/config.yaml";
-    const config = parseConfig(await readConfig(file), file);
+    const config = await loadConfig(file);
     const answer = await carryOut(command, { pod: { namespace, name }, containerId }, config, env);
     if (answer !== undefined) stdout.write(`${answer}\n`);
     return 0;

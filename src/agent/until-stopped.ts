@@ -1,16 +1,17 @@
-import { readFile } from "node:fs/promises";
 import packageJson from "../../package.json" with { type: "json" };
 import { createColours } from "../client/cli/output/colours.ts";
 import { formatError } from "../client/cli/output/error-text.ts";
-import { type Config, parseConfig } from "../config.ts";
-import { asPodplugError, kinds, messageOf, PodplugError } from "../domain/errors.ts";
+import type { Config } from "../config.ts";
+import { asPodplugError, kinds, PodplugError } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
 import { createAuditLog, createLog } from "../log.ts";
+import { loadConfig } from "./config-files.ts";
 
 export interface ProgramOptions {
+  /** A file, or a directory of them. */
   readonly configFile: string;
   /** Gives the configuration where no file holds it; `configFile` is then what faults are told of. */
-  readonly configText?: (() => Promise<string>) | undefined;
+  readonly configFrom?: (() => Promise<Config>) | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly stderr?: NodeJS.WritableStream | undefined;
 }
@@ -35,11 +36,11 @@ export async function runUntilStopped(
   start: (config: Config, log: Logger, audit: Logger) => Promise<Service>,
 ): Promise<number> {
   const { command, configFile, env, stderr = process.stderr } = options;
-  const { configText = () => readConfig(configFile) } = options;
+  const { configFrom = () => loadConfig(configFile) } = options;
   const stopped = Promise.withResolvers<NodeJS.Signals>();
   for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stopped.resolve(name));
   try {
-    const config = parseConfig(await configText(), configFile);
+    const config = await configFrom();
     const log = createLog(config.log, stderr);
     const service = await start(config, log, createAuditLog(config.log, stderr));
     log.info({ version: packageJson.version, ...service.facts }, "serving");
@@ -58,16 +59,5 @@ export async function runUntilStopped(
     const coloured = "isTTY" in stderr && stderr.isTTY && !env["NO_COLOR"];
     stderr.write(formatError(told, command, createColours(coloured)));
     return kinds[kind].exitCode;
-  }
-}
-
-/** INVALID_CONFIGURATION when it can't be read. */
-export async function readConfig(file: string): Promise<string> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    throw new PodplugError("INVALID_CONFIGURATION", `configuration can't be read: ${messageOf(error)}`, {
-      cause: error,
-    });
   }
 }

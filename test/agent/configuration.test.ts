@@ -14,17 +14,16 @@ async function expectRefusal(node: TestNode, lines: readonly string[]): Promise<
   expect(existsSync(`${node.stateDir}/results`)).toBe(false);
 }
 
-test("a configuration that isn't there, or is a directory, is told by its path", async () => {
+test("a configuration that isn't there, or is an empty directory, is told by its path", async () => {
   await using node = await makeNode();
   await rm(node.configFile);
-  const unreadable = "podplug agent: configuration can't be read:";
   await expectRefusal(node, [
-    `${unreadable} ENOENT: no such file or directory, open '${node.configFile}'`,
+    `podplug agent: configuration can't be read: ENOENT: no such file or directory, stat '${node.configFile}'`,
     "  reason     INVALID_CONFIGURATION",
   ]);
   await mkdir(node.configFile);
   await expectRefusal(node, [
-    `${unreadable} EISDIR: illegal operation on a directory, read`,
+    `podplug agent: ${node.configFile} holds no *.yaml, *.yml or *.json`,
     "  reason     INVALID_CONFIGURATION",
   ]);
 });

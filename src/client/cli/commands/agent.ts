@@ -11,7 +11,10 @@ export interface NodePrograms {
   controller(configFile: string, server: string): Promise<number>;
 }
 
-const configOption = ["--config <file>", "the agent's configuration, YAML or JSON"] as const;
+const configOption = [
+  "--config <file>",
+  "the agent's configuration, YAML or JSON, or a directory of such files",
+] as const;
 
 export function addAgentCommands(
   program: Command,

@@ -14,10 +14,9 @@ default, so that a file names only what differs; an unknown key is an error.
 All faults are reported together, each with the path of its key, as
 [INVALID_CONFIGURATION](errors.md#invalid_configuration) with exit code 2.
 
-The schema holds what later versions will bring, so that files stay valid. A
-value that this version can't serve (\`hostRoot\`, …) is refused at
-start, with what to set instead. On a node of a cluster such a file is enough, and none but
-\`{}\` where the agent runs as a pod with a service account:
+Values that contradict each other are refused at start, with what to set
+instead. On a node of a cluster such a file is enough, and none but \`{}\` where
+the agent runs as a pod with a service account:
 
 \`\`\`yaml
 controller:

@@ -5,6 +5,7 @@ import { keepControllerKey } from "./agent/controller-key.ts";
 import { createDevices } from "./agent/devices.ts";
 import { createExecutor, ifNamingOf } from "./agent/executor.ts";
 import { podsAreKnown, runtimeAnswers } from "./agent/health.ts";
+import { createHostPaths, withPathsSeen } from "./agent/host-paths.ts";
 import { openIntent } from "./agent/intent.ts";
 import type { ConnectOptions, Kubernetes } from "./agent/kubernetes.ts";
 import { listenAddresses, needsReviews } from "./agent/listen.ts";
@@ -17,6 +18,7 @@ import { podagentConfig } from "./agent/podagent-config.ts";
 import { podagentAnswer, readPodagentFlags } from "./agent/podagent-flags.ts";
 import { tellRequestId } from "./agent/request-id.ts";
 import { createLocator } from "./agent/runtime.ts";
+import { createStart } from "./agent/start-plugin.ts";
 import { claimStateDir } from "./agent/state-dir.ts";
 import { sweepOften } from "./agent/sweeping.ts";
 import { type ProgramOptions, runUntilStopped } from "./agent/until-stopped.ts";
@@ -28,10 +30,9 @@ import { createChildExec } from "./cni/child-exec.ts";
 import { createCni } from "./cni/cni.ts";
 import { createContainedExec } from "./cni/contained-exec.ts";
 import type { ExecPlugin } from "./cni/exec-plugin.ts";
-import { createFastestStart } from "./cni/posix-child.ts";
 import { endProcesses, type MarkedProcess } from "./cni/processes.ts";
 import { agentMarkerPrefix } from "./cni/run-marker.ts";
-import { type Config, parseConfig, refuseUnbuilt } from "./config.ts";
+import { type Config, parseConfig, refuseContradictions } from "./config.ts";
 import { followHosts } from "./contiv/follow-hosts.ts";
 import { isKubeVirt } from "./controller/pod-words.ts";
 import { systemClock } from "./domain/clock.ts";
@@ -43,7 +44,7 @@ import { observeExecutor } from "./executor/observed.ts";
 import { createInterfaceEvents } from "./interfaces/interface-events.ts";
 import { createNetlinkInterfaceReader } from "./interfaces/netlink.ts";
 import type { PodFeed } from "./kube/contract.ts";
-import { ownPluginsDir } from "./own-plugins.ts";
+import { isOwnPlugin, ownPluginsDir } from "./own-plugins.ts";
 import { createAudit } from "./server/audit.ts";
 import { type Server, startServer } from "./server/server.ts";
 
@@ -80,14 +81,16 @@ export interface RunningAgent {
 
 /** Composes the node agent: a configuration in, a running server out. */
 export async function startAgent({
-  config,
+  config: written,
   env,
   log,
   audit = log,
   controllerElsewhere = false,
   parts = (own) => own,
 }: AgentOptions): Promise<RunningAgent> {
-  refuseUnbuilt(config);
+  refuseContradictions(written);
+  const seenAt = createHostPaths(written.hostRoot);
+  const config = withPathsSeen(written, seenAt);
   await using cleanup = new AsyncDisposableStack();
   const { stateDir } = config;
   const agentId = await claimStateDir(stateDir, cleanup);
@@ -97,11 +100,11 @@ export async function startAgent({
   const { health, telemetry } = observation;
   const { steps, exec } = parts({
     steps: createFileSteps(),
-    exec: createChildExec({ start: await createFastestStart(log), clock: systemClock }),
+    exec: createChildExec({ start: await createStart(config, log, cleanup), clock: systemClock }),
   });
 
-  const interfaces = cleanup.use(await createNetlinkInterfaceReader());
-  const sandboxes = await createLocator(config, interfaces, log);
+  const interfaces = cleanup.use(await createNetlinkInterfaceReader({ seenAt }));
+  const sandboxes = await createLocator(config, { interfaces, seenAt, log });
   cleanup.defer(() => sandboxes[Symbol.dispose]?.());
   health.require("runtime", runtimeAnswers(sandboxes));
   const intent = openIntent(config, nodeName, log);
@@ -110,6 +113,7 @@ export async function startAgent({
   const timeoutMs = Math.ceil(config.cni.timeoutSeconds * 1000);
   const cni = createCni({
     binDirs: [...config.cni.binDirs, ownPluginsDir],
+    seenAt: (path) => (isOwnPlugin(path) ? path : seenAt(path)),
     env: pluginEnv(env),
     exec: tellRequestId(createContainedExec({ exec, agentId, clock: systemClock, log })),
     log,
@@ -121,10 +125,10 @@ export async function startAgent({
     journal: await createFileJournal({ stateDir, steps, log }),
     sandboxes,
     networks: createCatalog(config, kubernetes?.definitions, intent, log),
-    executor: observeExecutor(createExecutor(config, cni, log), telemetry),
+    executor: observeExecutor(createExecutor(config, cni, seenAt, log), telemetry),
     interfaces,
     devices: cleanup.use(createDevices(config)),
-    interfaceEvents: cleanup.use(await createInterfaceEvents({ clock: systemClock })),
+    interfaceEvents: cleanup.use(await createInterfaceEvents({ clock: systemClock, seenAt })),
     cached: createCaches(config, log),
     maxConcurrent: config.cni.maxConcurrent || Math.min(Math.max(2 * availableParallelism(), 4), 16),
     timeoutMs,

@@ -91,7 +91,11 @@ const schema = z.strictObject({
     .default("")
     .describe("empty: the usual places; naming it does not select multus"),
   cni,
-  hostRoot: path.default("").describe("the host's root when the agent runs in a container"),
+  hostRoot: path
+    .default("")
+    .describe(
+      "where an agent in a container finds the host's root: /proc/1/root, or where it is mounted; empty on the host",
+    ),
   stateDir: absolutePath.default("/var/lib/podplug").describe("where the agent keeps its records"),
   ifNaming: z.enum(["npwg", "hash"]).default("npwg").describe("generated interface names: netN, or a hash"),
   namespaceIsolation: z.boolean().default(false).describe("refuse network definitions of other namespaces"),
@@ -239,16 +243,12 @@ function countOf(faults: readonly string[]): string {
   return faults.length === 1 ? "a fault" : `${faults.length} faults`;
 }
 
-/** INVALID_CONFIGURATION for what the schema has but this version can't do yet, or what contradicts itself, every such key together. */
-export function refuseUnbuilt(config: Config): void {
+/** INVALID_CONFIGURATION for what contradicts itself, every such key together. */
+export function refuseContradictions(config: Config): void {
   const faults: string[] = [];
-  const expect = (built: boolean, key: string, instead: string): void => {
-    if (!built) faults.push(`${key}: not in this version; ${instead}`);
-  };
   if (config.executor === "kactus" && !config.networks.includes("kaloom")) {
     faults.push("executor kactus: it plugs Kaloom's Networks alone; add kaloom to networks");
   }
-  expect(config.hostRoot === "", "hostRoot", "leave it empty");
   if (config.contiv.intentFile && config.executor === "kactus") {
     faults.push("contiv.intentFile: executor kactus plugs Kaloom's Networks alone; set it to direct");
   }

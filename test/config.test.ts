@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { parseConfig, refuseUnbuilt } from "../src/config.ts";
+import { parseConfig, refuseContradictions } from "../src/config.ts";
 
 const expansion = ["a: &a [x, x, x, x, x, x, x, x, x]", "b: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]"];
 
@@ -39,7 +39,7 @@ const staticAuth = `auth: { authorization: static, rules: [${rule}] }`;
 
 test("a TLS port with client certificates and rules is accepted", () => {
   const text = `api: { listen: "0.0.0.0:7654", tls: { ${files} }, ${staticAuth} }`;
-  refuseUnbuilt(parseConfig(served + text, "podplug.yaml"));
+  refuseContradictions(parseConfig(served + text, "podplug.yaml"));
 });
 
 test.each([
@@ -55,7 +55,7 @@ test.each([
     "api.auth.rules.0: it names neither users nor groups",
   ],
 ])("the half-made door %s is refused", (text, why) => {
-  expect(() => refuseUnbuilt(parseConfig(served + text, "podplug.yaml"))).toThrow(why);
+  expect(() => refuseContradictions(parseConfig(served + text, "podplug.yaml"))).toThrow(why);
 });
 
 test.each([
@@ -66,7 +66,7 @@ test.each([
   (name, criSocketPath) => {
     const text = readFileSync(join(import.meta.dirname, "fixtures/configurations", name), "utf8");
     const config = parseConfig(text, name);
-    refuseUnbuilt(config);
+    refuseContradictions(config);
     expect(config).toEqual({
       ...parseConfig("", "nothing"),
       runtime: "cri",

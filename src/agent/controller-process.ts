@@ -1,9 +1,10 @@
 import { createNodeClient } from "../client/node-client.ts";
 import type { Config } from "../config.ts";
-import { refuseUnbuilt } from "../config.ts";
+import { refuseContradictions } from "../config.ts";
 import type { Logger } from "../domain/log.ts";
 import { controllerKeyFile } from "./controller-key.ts";
 import { podsAreKnown } from "./health.ts";
+import { createHostPaths, withPathsSeen } from "./host-paths.ts";
 import { openIntent } from "./intent.ts";
 import { connectKubernetes } from "./kubernetes.ts";
 import { nodeNameOf } from "./node-name.ts";
@@ -30,8 +31,9 @@ async function startController(options: {
   readonly server: string;
   readonly log: Logger;
 }) {
-  const { config, env, server, log } = options;
-  refuseUnbuilt(config);
+  const { env, server, log } = options;
+  refuseContradictions(options.config);
+  const config = withPathsSeen(options.config, createHostPaths(options.config.hostRoot));
   await using cleanup = new AsyncDisposableStack();
   const nodeName = nodeNameOf(config, env);
   const { ops, otlp } = config;

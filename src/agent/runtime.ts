@@ -1,21 +1,28 @@
 import type { Config } from "../config.ts";
 import { systemClock } from "../domain/clock.ts";
+import type { SeenAt } from "../domain/host-path.ts";
 import type { Logger } from "../domain/log.ts";
 import type { InterfaceReader } from "../interfaces/contract.ts";
 import type { SandboxLocator } from "../sandbox/contract.ts";
 import { createNetnsLocator } from "../sandbox/netns-files.ts";
 
+export interface LocatorParts {
+  readonly interfaces: InterfaceReader;
+  /** `config` has the other paths already as they are seen. */
+  readonly seenAt: SeenAt;
+  readonly log: Logger;
+}
+
 /** The locator of the configured runtime; only that one's packages are loaded. */
 export async function createLocator(
   config: Config,
-  interfaces: InterfaceReader,
-  log: Logger,
+  { interfaces, seenAt, log }: LocatorParts,
 ): Promise<SandboxLocator & Partial<Disposable>> {
   const { criSocketPath, dockerSocketPath, pluggableHandlers } = config;
   const options = { interfaces, clock: systemClock, log, pluggableHandlers };
   switch (config.runtime) {
     case "netns":
-      return createNetnsLocator({ interfaces });
+      return createNetnsLocator({ interfaces, seenAt });
     case "docker": {
       const { createDockerLocator } = await import("../sandbox/docker.ts");
       return createDockerLocator({ ...options, socketPath: dockerSocketPath });
@@ -23,14 +30,14 @@ export async function createLocator(
     case "cri": {
       if (criSocketPath === "") break;
       const { createCriLocator } = await import("../sandbox/cri.ts");
-      return createCriLocator({ ...options, socketPath: socketPathOf(criSocketPath) });
+      return createCriLocator({ ...options, socketPath: seenAt(socketPathOf(criSocketPath)) });
     }
     case "auto":
   }
-  const { createAutoLocator } = await import("../sandbox/auto.ts");
+  const { createAutoLocator, usualCriSocketPaths } = await import("../sandbox/auto.ts");
   return createAutoLocator({
     ...options,
-    criSocketPaths: criSocketPath === "" ? undefined : [socketPathOf(criSocketPath)],
+    criSocketPaths: (criSocketPath === "" ? usualCriSocketPaths : [socketPathOf(criSocketPath)]).map(seenAt),
     dockerSocketPath: config.runtime === "auto" ? dockerSocketPath : undefined,
   });
 }

@@ -16,5 +16,9 @@ export interface ChildEnd {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** Starts a program in `/`, or rejects with an error that has Node's `code` (ETXTBSY, EACCES, …). */
+/**
+ * Starts a program in `/`, or rejects with an error that has Node's `code`
+ * (ETXTBSY, EACCES, …). The program runs by the time the promise is there: it
+ * belongs to the namespaces that the thread is in at the call.
+ */
 export type StartChild = (run: PluginRun) => Promise<Child>;

@@ -1,4 +1,5 @@
 import { messageOf, PodplugError } from "../domain/errors.ts";
+import type { SeenAt } from "../domain/host-path.ts";
 import { isJsonObject, type JsonObject } from "../domain/json.ts";
 import type { Logger } from "../domain/log.ts";
 import { isCniName, isInterfaceName } from "../domain/names.ts";
@@ -51,6 +52,8 @@ export interface GcAttachment {
 export interface CniOptions {
   /** Absolute; where plugins are looked for, in this order, and what they get as CNI_PATH. */
   readonly binDirs: readonly string[];
+  /** Where this process finds those; in place when absent. */
+  readonly seenAt?: SeenAt | undefined;
   /** The plugins' environment beside CNI's variables: PATH above all. */
   readonly env: Readonly<Record<string, string>>;
   readonly exec: ExecPlugin;
@@ -58,11 +61,11 @@ export interface CniOptions {
   readonly telemetry?: Telemetry | undefined;
 }
 
-export function createCni({ binDirs, env, exec, log, telemetry }: CniOptions): Cni {
-  const invoke = createInvoke({ exec, binDirs, env, log, telemetry });
+export function createCni({ binDirs, seenAt, env, exec, log, telemetry }: CniOptions): Cni {
+  const invoke = createInvoke({ exec, binDirs, seenAt, env, log, telemetry });
 
   const requirePlugins = (network: NetworkList): void => {
-    for (const plugin of network.plugins) findPlugin(plugin.type, binDirs);
+    for (const plugin of network.plugins) findPlugin(plugin.type, binDirs, seenAt);
   };
 
   return {

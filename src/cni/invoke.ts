@@ -1,3 +1,4 @@
+import type { SeenAt } from "../domain/host-path.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { Logger } from "../domain/log.ts";
 import { observe, silentTelemetry, type Telemetry } from "../domain/telemetry.ts";
@@ -20,6 +21,7 @@ export type Invoke = (invocation: Invocation, signal: AbortSignal) => Promise<st
 export interface InvokeOptions {
   readonly exec: ExecPlugin;
   readonly binDirs: readonly string[];
+  readonly seenAt?: SeenAt | undefined;
   readonly env: Readonly<Record<string, string>>;
   readonly log: Logger;
   readonly telemetry?: Telemetry | undefined;
@@ -28,6 +30,7 @@ export interface InvokeOptions {
 export function createInvoke({
   exec,
   binDirs,
+  seenAt,
   env,
   log,
   telemetry = silentTelemetry,
@@ -35,7 +38,7 @@ export function createInvoke({
   return async (invocation, signal) => {
     const { command, type, request, parameters } = invocation;
     const run = {
-      path: findPlugin(type, binDirs),
+      path: findPlugin(type, binDirs, seenAt),
       env: pluginEnvironment(command, parameters, binDirs, env),
       stdin: JSON.stringify(request),
     };

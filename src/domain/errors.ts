@@ -276,7 +276,7 @@ export const reasons = {
     transient: true,
     cause:
       "The agent itself lacks a privilege that the work needs, on its node or, by its own account, at the API server.",
-    cure: "Run it as root with the capability that the message names (CAP_SYS_ADMIN to look into network namespaces, CAP_NET_ADMIN for the plugins, CAP_SYS_PTRACE for /proc/PID/ns/net of other users' processes). When the message is the API server's, give the agent's account what deploy/rbac.yaml has, and look at its token or certificate.",
+    cure: "Run it as root with the capability that the message names (CAP_SYS_ADMIN to look into network namespaces, CAP_NET_ADMIN for the plugins, CAP_SYS_PTRACE for /proc/PID/ns/net of other users' processes; for hostRoot CAP_SYS_PTRACE, CAP_SYS_ADMIN and CAP_SYS_CHROOT). When the message is the API server's, give the agent's account what deploy/rbac.yaml has, and look at its token or certificate.",
   },
   AGENT_STOPPING: {
     kind: "unavailable",

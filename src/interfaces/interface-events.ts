@@ -1,6 +1,7 @@
 import { closeSync, fstatSync } from "node:fs";
 import type { Clock } from "../domain/clock.ts";
 import { PodplugError } from "../domain/errors.ts";
+import { type SeenAt, seenInPlace } from "../domain/host-path.ts";
 import { abortError } from "../domain/signals.ts";
 import type { InterfaceEvents, NetnsNews, NetnsPlace } from "./contract.ts";
 import { type NetnsEvent, openEventSocket } from "./event-socket.ts";
@@ -20,10 +21,12 @@ const quietMs = 200;
  */
 export async function createInterfaceEvents(options: {
   readonly clock: Clock;
+  /** Where namespaces' files are found; in place when absent. */
+  readonly seenAt?: SeenAt | undefined;
   /** Room for what comes while this thread is busy: some thousand events unless told otherwise. */
   readonly receiveBufferBytes?: number | undefined;
 }): Promise<InterfaceEvents & Disposable> {
-  const { clock, receiveBufferBytes = 4 * 1024 * 1024 } = options;
+  const { clock, seenAt = seenInPlace, receiveBufferBytes = 4 * 1024 * 1024 } = options;
   const libc = await loadLibc();
   const followers = new Map<number, Set<Follower>>();
   const due = new Map<Follower, NetnsNews>();
@@ -72,7 +75,7 @@ export async function createInterfaceEvents(options: {
     async follow(place, follower, signal) {
       if (signal.aborted) throw abortError(signal, `following ${place.netnsPath}`);
       if (socket instanceof PodplugError) throw socket;
-      const fd = await openNetnsFile(place.netnsPath);
+      const fd = await openNetnsFile(place.netnsPath, seenAt);
       try {
         requireSame(place, fd);
         const nsid = await nsidOf(fd, libc);

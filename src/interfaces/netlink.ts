@@ -1,5 +1,6 @@
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { PodplugError } from "../domain/errors.ts";
+import { type SeenAt, seenInPlace } from "../domain/host-path.ts";
 import { abortError, unlessAborted } from "../domain/signals.ts";
 import {
   type RouteSocket,
@@ -29,6 +30,8 @@ import { createTurns } from "./turns.ts";
 const maxThreads = 2;
 
 export interface NetlinkReaderOptions {
+  /** Where namespaces' files are found; in place when absent. */
+  readonly seenAt?: SeenAt | undefined;
   /** How long the kernel may be silent before a read fails. */
   readonly receiveTimeoutMs?: number | undefined;
 }
@@ -43,7 +46,7 @@ export interface NetlinkInterfaceReader extends InterfaceReader, DefaultRoutes, 
 export async function createNetlinkInterfaceReader(
   options: NetlinkReaderOptions = {},
 ): Promise<NetlinkInterfaceReader> {
-  const { receiveTimeoutMs = 5_000 } = options;
+  const { receiveTimeoutMs = 5_000, seenAt = seenInPlace } = options;
   const libc = await loadLibc();
   const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
   const homeFd = openSync("/proc/thread-self/ns/net", "r");
@@ -60,7 +63,7 @@ export async function createNetlinkInterfaceReader(
     if (signal.aborted) throw abortError(signal, doing);
     const done = inTurn(async () => {
       if (signal.aborted) throw abortError(signal, doing);
-      using netns = await openNetns(path, { libc, homeFd, receiveTimeoutMs });
+      using netns = await openNetns(path, { libc, seenAt, homeFd, receiveTimeoutMs });
       return await work(netns);
     });
     // Who asked may go at once; the thread's place is free only when the kernel lets it go.

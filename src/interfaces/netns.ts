@@ -2,6 +2,7 @@ import { closeSync, constants as files, fstatSync, open as openFile, openSync, s
 import { constants } from "node:os";
 import { promisify } from "node:util";
 import { asPodplugError, messageOf, PodplugError, systemCodeOf } from "../domain/errors.ts";
+import type { SeenAt } from "../domain/host-path.ts";
 import type { Libc } from "./libc.ts";
 import { describeErrno } from "./system-call.ts";
 
@@ -29,6 +30,7 @@ export interface OpenNetns extends Disposable {
 
 export interface OpenNetnsOptions {
   readonly libc: Libc;
+  readonly seenAt: SeenAt;
   /** An open file of the agent's own network namespace. */
   readonly homeFd: number;
   /** How long a receive on the route socket waits. */
@@ -40,8 +42,8 @@ const promptPath = /^\/(proc\/(\d+|self|thread-self)\/ns\/net|(var\/)?run\/([^/]
 
 /** TARGET_NOT_FOUND, TARGET_INVALID, PRIVILEGE_MISSING; the caller disposes of what it gets. */
 export async function openNetns(path: string, options: OpenNetnsOptions): Promise<OpenNetns> {
-  const { libc, homeFd, receiveTimeoutMs } = options;
-  const fd = await openNetnsFile(path);
+  const { libc, seenAt, homeFd, receiveTimeoutMs } = options;
+  const fd = await openNetnsFile(path, seenAt);
   try {
     const { dev, ino } = fstatSync(fd, { bigint: true });
     const routeSocket = routeSocketIn(fd, homeFd, path, libc);
@@ -63,8 +65,8 @@ export async function openNetns(path: string, options: OpenNetnsOptions): Promis
 }
 
 /** A descriptor of the namespace, which lives on while it is open. TARGET_NOT_FOUND, TARGET_INVALID, PRIVILEGE_MISSING. */
-export async function openNetnsFile(path: string): Promise<number> {
-  return reopen(await openPath(path), path);
+export async function openNetnsFile(path: string, seenAt: SeenAt): Promise<number> {
+  return reopen(await openPath(path, seenAt), path);
 }
 
 /** The namespace itself, by the descriptor of its place: the path may lead elsewhere by now. */
@@ -82,9 +84,10 @@ function reopen(place: number, path: string): number {
  * Only the place in the tree, not the thing itself: to open a FIFO blocks, and
  * to open a device may set it going (a watchdog, a tape).
  */
-async function openPath(path: string): Promise<number> {
+async function openPath(path: string, seenAt: SeenAt): Promise<number> {
   try {
-    return promptPath.test(path) ? openSync(path, pathOnly) : await open(path, pathOnly);
+    const seen = seenAt(path);
+    return promptPath.test(path) ? openSync(seen, pathOnly) : await open(seen, pathOnly);
   } catch (cause) {
     switch (systemCodeOf(cause)) {
       case "ENOENT":

@@ -5,7 +5,7 @@ import type { SandboxLocator } from "./contract.ts";
 import type { RuntimeLocatorOptions } from "./runtime-locator.ts";
 
 /** Where containerd, CRI-O, cri-dockerd and k3s' containerd listen unless told otherwise. */
-const usualCriSocketPaths: readonly string[] = [
+export const usualCriSocketPaths: readonly string[] = [
   "/run/containerd/containerd.sock",
   "/run/crio/crio.sock",
   "/run/cri-dockerd.sock",

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { posix } from "node:path";
 import { messageOf, PodplugError, systemCodeOf } from "../domain/errors.ts";
+import { type SeenAt, seenInPlace } from "../domain/host-path.ts";
 import { abortError } from "../domain/signals.ts";
 import { describeTarget } from "../domain/target.ts";
 import type { InterfaceReader, NetnsIdentity } from "../interfaces/contract.ts";
@@ -12,6 +13,8 @@ export interface NetnsLocatorOptions {
   readonly interfaces: InterfaceReader;
   /** Where named namespaces lie, as `ip netns add` makes them. */
   readonly directory?: string | undefined;
+  /** Where this process finds that; in place when absent. */
+  readonly seenAt?: SeenAt | undefined;
   /** What leads to the host's own namespace; one that can't be read is passed over. */
   readonly hostNetnsPaths?: readonly string[] | undefined;
 }
@@ -22,7 +25,7 @@ export interface NetnsLocatorOptions {
  * those of the directory, each once, by its first name.
  */
 export function createNetnsLocator(options: NetnsLocatorOptions): SandboxLocator {
-  const { interfaces, directory = "/run/netns" } = options;
+  const { interfaces, directory = "/run/netns", seenAt = seenInPlace } = options;
   const hostNetns = createHostNetns(interfaces, options.hostNetnsPaths);
 
   return {
@@ -46,7 +49,7 @@ export function createNetnsLocator(options: NetnsLocatorOptions): SandboxLocator
     async list(signal) {
       const seen = new Set<string>();
       const sandboxes: Sandbox[] = [];
-      for (const name of await namesIn(directory, signal)) {
+      for (const name of await namesIn(seenAt(directory), signal)) {
         const netnsPath = posix.join(directory, name);
         const netns = await unless(
           ["TARGET_NOT_FOUND", "TARGET_INVALID"],

@@ -80,8 +80,11 @@ function launch(commandLine: CommandLine): LaunchedProgram {
 }
 
 /** For an agent that is to end by itself. */
-export async function runAgentProgram(configFile: string): Promise<ProgramEnd> {
-  return await start([podplug, "agent", "--config", configFile]).ended;
+export async function runAgentProgram(
+  configFile: string,
+  before: readonly string[] = [],
+): Promise<ProgramEnd> {
+  return await start([...before, podplug, "agent", "--config", configFile]).ended;
 }
 
 type CommandLine = readonly string[];

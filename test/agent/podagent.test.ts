@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
 import { podagentConfig } from "../../src/agent/podagent-config.ts";
 import { readPodagentFlags } from "../../src/agent/podagent-flags.ts";
-import { type Config, parseConfig, refuseUnbuilt } from "../../src/config.ts";
+import { type Config, parseConfig, refuseContradictions } from "../../src/config.ts";
 import { root } from "../client/cli-process.ts";
 import { run } from "../server/started-server.ts";
 import { failure } from "../support/failure.ts";
@@ -21,7 +21,7 @@ const bridge = JSON.stringify({ cniVersion: "1.0.0", name: "own", plugins: [{ ty
 
 async function configOf(...args: readonly string[]): Promise<Config> {
   const config = parseConfig(await podagentConfig(readPodagentFlags(args)), "podagent's flags");
-  refuseUnbuilt(config);
+  refuseContradictions(config);
   return config;
 }
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { parseConfig, refuseUnbuilt } from "../../src/config.ts";
+import { parseConfig, refuseContradictions } from "../../src/config.ts";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -25,5 +25,5 @@ test("the examples of the pages and the demo's file can be served", () => {
     readFileSync(join(root, "demo/podplug.yaml"), "utf8"),
   ];
   expect(examples.length).toBeGreaterThanOrEqual(3);
-  for (const yaml of examples) refuseUnbuilt(parseConfig(yaml, "example"));
+  for (const yaml of examples) refuseContradictions(parseConfig(yaml, "example"));
 });

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { parseConfig, refuseUnbuilt } from "../../src/config.ts";
+import { parseConfig, refuseContradictions } from "../../src/config.ts";
 import { readIntent } from "../../src/contiv/read-intent.ts";
 import { example } from "../contiv/example.ts";
 
@@ -21,6 +21,6 @@ test("the page's intents are read, and the first is the one that is shown on two
 test("the page's configuration can be served", () => {
   const [yaml = ""] = blocksOf("yaml");
   const config = parseConfig(yaml, "the page");
-  refuseUnbuilt(config);
+  refuseContradictions(config);
   expect(config.contiv).toEqual({ intentFile: "/etc/podplug/intent.json", hostLabel: "host1" });
 });

@@ -17,7 +17,7 @@ import { printNetworkList, readNetworkList } from "../../src/cni/network-list.ts
 import { failureOfExit } from "../../src/cni/plugin-outcome.ts";
 import { convertResult, readResult, toNewestResult } from "../../src/cni/results.ts";
 import { cniVersions } from "../../src/cni/versions.ts";
-import { parseConfig, refuseUnbuilt } from "../../src/config.ts";
+import { parseConfig, refuseContradictions } from "../../src/config.ts";
 import { readIntent } from "../../src/contiv/read-intent.ts";
 import { kaloomAnnotation } from "../../src/controller/annotations/kaloom.ts";
 import { npwgAnnotation } from "../../src/controller/annotations/npwg.ts";
@@ -231,7 +231,7 @@ describe("no input breaks", () => {
     () =>
       fuzz(texts(configurations), (text) => {
         const config = orRefusal(() => parseConfig(text, "podplug.yaml"));
-        if (config) orRefusal(() => refuseUnbuilt(config));
+        if (config) orRefusal(() => refuseContradictions(config));
       }),
     fuzzTimeoutMs,
   );

@@ -46,14 +46,18 @@ stamps() { # stamps FOLDER
   esac
 }
 
+need_go() {
+  command -v go >/dev/null ||
+    fail "Go (1.26 or newer) is needed, once, to build the cluster's programs: https://go.dev/dl/"
+}
+
 build() { # build FOLDER MODULE
   ldflags="-s -w $(stamps "$1")"
   # Of all that goes into it, and nothing else: a change to one program leaves the others.
   key=$(printf '%s\n' "$options $ldflags" | cat - "$programs/$1/go.mod" "$programs/$1/go.sum" | sha256sum | cut -c 1-8)
   into="$cache/programs/$1-$(version "$2" "$1")-$key"
   if [ ! -d "$into" ]; then
-    command -v go >/dev/null ||
-      fail "Go (1.26 or newer) is needed, once, to build the cluster's programs: https://go.dev/dl/"
+    need_go
     log="$cache/log/build-$1.log"
     say "building $1 $(version "$2" "$1") (once; log: $log)"
     began=$(date +%s)
@@ -73,9 +77,35 @@ build() { # build FOLDER MODULE
   printf '%s\n' "$into"
 }
 
+# The definitions of other projects' objects, out of their modules.
+copy_definitions() {
+  key=$(cat "$programs/crds/go.mod" "$programs/crds/go.sum" | sha256sum | cut -c 1-8)
+  into="$cache/programs/crds-$key"
+  if [ ! -d "$into" ]; then
+    need_go
+    rm -rf "$into.part"
+    mkdir -p "$into.part/crds"
+    while read -r module files; do
+      folder=$(cd "$programs/crds" && go mod download -json "$module" | sed -n 's/.*"Dir": "\(.*\)",/\1/p')
+      # shellcheck disable=SC2086 # a pattern
+      cp "$folder"/$files "$into.part/crds/" || fail "$module has no $files"
+    done <<MODULES
+github.com/cert-manager/cert-manager deploy/crds/cert-manager.io_*.yaml
+github.com/openshift/api security/v1/zz_generated.crd-manifests/*.crd.yaml
+github.com/prometheus-operator/prometheus-operator example/prometheus-operator-crd/*_podmonitors.yaml
+github.com/prometheus-operator/prometheus-operator example/prometheus-operator-crd/*_prometheusrules.yaml
+MODULES
+    chmod -R u+w "$into.part"
+    mv "$into.part" "$into"
+  fi
+  printf '%s\n' "$into"
+}
+
 build etcd go.etcd.io/etcd/server/v3
 build cni-plugins github.com/containernetworking/plugins
 build containerd github.com/containerd/containerd/v2
 build multus gopkg.in/k8snetworkplumbingwg/multus-cni.v4
 build kubernetes k8s.io/kubernetes
 build docker github.com/moby/moby/v2
+build helm helm.sh/helm/v4
+copy_definitions

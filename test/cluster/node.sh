@@ -127,6 +127,7 @@ bring_up() {
   make_network || fail "the node's network could not be made"
   while read -r folder; do
     [ ! -x "$folder/host-local" ] || ln -s "$folder"/* $state/cni/bin/
+    [ ! -d "$folder/crds" ] || ln -s "$folder/crds" $state/crds
   done <"$cache/folders"
   cp "$here/config/10-cluster.conflist" $state/cni/net.d/
   start etcd --name cluster --data-dir $state/etcd --unsafe-no-fsync --log-level warn

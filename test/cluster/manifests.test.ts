@@ -1,18 +1,45 @@
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, test } from "vitest";
-import { run, useCluster } from "./support/cluster.ts";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { useCluster } from "./support/cluster.ts";
+import { defineForeignObjects, dryRun, kustomizations, renderKustomization } from "./support/manifests.ts";
 
 const cluster = useCluster();
-const kustomizations = join(import.meta.dirname, "../../deploy/kubernetes");
+const cleanup = new AsyncDisposableStack();
+const foldersIn = (folder: string): Promise<string[]> => readdir(join(kustomizations, folder));
+const overlays = (await foldersIn("overlays")).map((name) => `overlays/${name}`);
+const components = await foldersIn("components");
 
-test.each(["base"])("the API server takes every object of %s, strictly read", async (folder) => {
-  const manifests = await cluster.kubectl("kustomize", join(kustomizations, folder));
-  const answer = await run(
-    "kubectl",
-    ["--kubeconfig", cluster.kubeconfigPath, "apply", "--dry-run=server", "--validate=strict", "-f", "-"],
-    manifests,
-  );
-  const taken = answer.trim().split("\n");
+beforeAll(async () => {
+  cleanup.use(await defineForeignObjects(cluster));
+});
+afterAll(() => cleanup.disposeAsync());
+
+describe("the API server takes every object, strictly read,", () => {
+  test.each(["base", ...overlays])("of %s", async (folder) => {
+    await expectTaken(await renderKustomization(cluster, folder));
+  });
+
+  test.each(components)("of the base with component %s", async (component) => {
+    await expectTaken(await renderKustomization(cluster, "base", [component]));
+  });
+
+  test.each(overlays)("of %s with all components that go together", async (overlay) => {
+    for (const certificates of ["cert-manager"]) {
+      const others = components.filter((name) => name !== "certificates" && name !== "cert-manager");
+      await expectTaken(await renderKustomization(cluster, overlay, [...others, certificates]));
+    }
+  });
+});
+
+test("an object with an unknown field is told, so that the others were looked at", async () => {
+  const manifests = await renderKustomization(cluster, "base");
+  const wrong = manifests.replace("hostNetwork: true", "hostNetworks: true");
+  await expect(dryRun(cluster, wrong)).rejects.toThrow('unknown field "spec.template.spec.hostNetworks"');
+});
+
+async function expectTaken(manifests: string): Promise<void> {
+  const taken = await dryRun(cluster, manifests);
   expect(taken).toHaveLength(manifests.match(/^kind: /gm)?.length ?? 0);
   for (const line of taken) expect(line).toMatch(/(created|configured|unchanged) \(server dry run\)$/);
-});
+}

@@ -39,8 +39,8 @@ export interface Cluster {
   apply(...manifests: readonly object[]): Promise<void>;
   /** A namespace with a default service account; disposing of it deletes it with all its pods. */
   makeNamespace(): Promise<TestNamespace>;
-  /** A kubeconfig with a token of podplug's own service account (deploy/rbac.yaml), and the token. */
-  agentKubeconfig(): Promise<{ readonly path: string; readonly token: string }>;
+  /** A kubeconfig with a token of podplug's own service account (deploy/rbac.yaml), and the token, bound to the node or to nothing. */
+  agentKubeconfig(boundTo?: "its node"): Promise<{ readonly path: string; readonly token: string }>;
 }
 
 export interface TestNamespace extends AsyncDisposable {
@@ -95,8 +95,9 @@ export function useCluster(): Cluster {
         },
       };
     },
-    async agentKubeconfig() {
-      const token = (await kubectl("-n", "podplug", "create", "token", "podplug-agent")).trim();
+    async agentKubeconfig(boundTo) {
+      const bound = boundTo ? ["--bound-object-kind=Node", "--bound-object-name=lab"] : [];
+      const token = (await kubectl("-n", "podplug", "create", "token", "podplug-agent", ...bound)).trim();
       const path = join(await makeFolder(), "kubeconfig");
       const kubeconfig = {
         apiVersion: "v1",

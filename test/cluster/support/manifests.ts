@@ -1,0 +1,52 @@
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Cluster, run } from "./cluster.ts";
+
+/** Of the tree. */
+export const kustomizations = join(import.meta.dirname, "../../../deploy/kubernetes");
+
+/** What `kubectl apply -k` would send, of a folder below deploy/kubernetes with components beside it. */
+export async function renderKustomization(
+  cluster: Cluster,
+  folder: string,
+  components: readonly string[] = [],
+): Promise<string> {
+  const own = await cluster.makeFolder();
+  await writeFile(
+    join(own, "kustomization.yaml"),
+    JSON.stringify({
+      resources: [relativeTo(own, folder)],
+      components: components.map((name) => relativeTo(own, `components/${name}`)),
+    }),
+  );
+  return await cluster.kubectl("kustomize", own);
+}
+
+/** kustomize takes no absolute paths. */
+function relativeTo(own: string, folder: string): string {
+  const up = own
+    .split("/")
+    .filter((part) => part !== "")
+    .map(() => "..");
+  return join(...up, kustomizations, folder);
+}
+
+/** Has the API server look at each object as strictly as it can, and keeps none; a line for each. */
+export async function dryRun(cluster: Cluster, manifests: string): Promise<readonly string[]> {
+  const apply = ["apply", "--dry-run=server", "--validate=strict", "-f", "-"];
+  const answer = await run("kubectl", ["--kubeconfig", cluster.kubeconfigPath, ...apply], manifests);
+  return answer.trim().split("\n");
+}
+
+/** Definitions of the objects of cert-manager, the Prometheus operator and OpenShift, until disposed of. */
+export async function defineForeignObjects(cluster: Cluster): Promise<AsyncDisposable> {
+  const folder = "/run/podplug-cluster/crds/";
+  // By the server: the largest don't fit into an annotation.
+  await cluster.kubectl("apply", "--server-side", "-f", folder);
+  await cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", folder);
+  return {
+    async [Symbol.asyncDispose]() {
+      await cluster.kubectl("delete", "-f", folder);
+    },
+  };
+}

@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/toolchain/node_modules/.bin:$(CURDIR)/node_modules/.bin
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-faults test-cluster cluster-up cluster-down check bench bench-idle bench-cluster soak fuzz build gen docs fmt clean
+.PHONY: help setup demo test test-faults test-cluster cluster-up cluster-down check bench bench-idle bench-cluster soak fuzz build image gen docs fmt clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -82,6 +82,24 @@ build: ## bundle the program into dist/, for bin/podplug
 dist/podplug.cjs: $(shell find src gen/.) package.json package-lock.json scripts/build.ts scripts/light-headers.ts
 	@echo 'setup: building the program' >&2
 	@node scripts/build.ts
+
+ARCH ?= $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,amd64)
+BUILDER ?= docker
+
+# Debian's part of it is as new as Debian's packages are.
+image: ## the container image podplug:VERSION (ARCH=arm64: for other machines; BUILDER=podman)
+	@rm -f .cache/image/base/$(ARCH).tar
+	@$(MAKE) --silent .cache/image/base/$(ARCH).tar
+	@deploy/image/context.sh .cache/image/context .cache/image/base $(ARCH)
+	@$(BUILDER) build --platform linux/$(ARCH) --build-arg TARGETARCH=$(ARCH) \
+	  --build-arg VERSION=$(shell node -p 'require("./package.json").version') \
+	  --build-arg COMMIT=$(shell git rev-parse HEAD) \
+	  --tag podplug:$(shell node -p 'require("./package.json").version') .cache/image/context
+
+.cache/image/base/%.tar: deploy/image/base.sh
+	@scripts/setup.sh image
+	@mkdir -p $(@D)
+	@deploy/image/base.sh $* $@
 
 gen: ## write gen/ anew from proto/
 	@scripts/setup.sh

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Brings what the Makefile's commands need, and nothing twice:
 #
-#   scripts/setup.sh [demo] [test] [faults] [check] [bench] [cluster]
+#   scripts/setup.sh [demo] [test] [faults] [check] [bench] [cluster] [image]
 #
 # - Debian packages, for the commands named: installed when root; otherwise,
 #   or without apt-get, one line says what is missing.
@@ -106,6 +106,7 @@ for purpose; do
       need runc runc
       need_static_busybox
       ;;
+    image) need binutils readelf ;;
     *) fail "unknown purpose $purpose" ;;
   esac
 done

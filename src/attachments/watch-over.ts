@@ -19,6 +19,9 @@ interface Watched {
   again: boolean;
 }
 
+/** Waking costs an agent that slept more than the look for which it wakes. */
+const leastPauseMs = 10_000;
+
 /**
  * Keeps what is told of the attachments true: whatever was done to an
  * interface by hand is told to the watchers as a change. A link that vanished
@@ -94,15 +97,19 @@ export function createWatchOver(core: EngineCore, sweep: () => Promise<void>) {
       sweep().catch((error: unknown) => log.warn({ err: error }, "looking after an ended sandbox failed"));
     }
 
-    /** Spread over the interval, so that there is no moment with much to do. */
+    /** Spread over the interval, so that there is no moment with much to do; a few at once, so that an idle agent sleeps. */
     async function lookAround(): Promise<void> {
       while (!signal.aborted) {
         const round = [...watched.values()];
-        for (const each of round) {
-          await pause(clock, intervalMs / round.length, signal);
+        const atOnce = Math.ceil((round.length * leastPauseMs) / intervalMs);
+        for (let done = 0; done < round.length; done += atOnce) {
+          const few = round.slice(done, done + atOnce);
+          await pause(clock, (intervalMs * few.length) / round.length, signal);
           if (signal.aborted) return;
-          if (each.following) look(each);
-          else follow(each);
+          for (const each of few) {
+            if (each.following) look(each);
+            else follow(each);
+          }
         }
         if (round.length === 0) await pause(clock, intervalMs, signal);
       }

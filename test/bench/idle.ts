@@ -30,6 +30,10 @@ for (let pod = 0; pod < Number(values.pods); pod += 1) {
 }
 await client.close();
 
+/** What 110 attaches leave to do (memory to collect, code to compile) isn't what idling costs. */
+const settlingMs = 120_000;
+await delay(settlingMs);
+
 const percent = (ms: number, ofMs: number): string => `${((100 * ms) / ofMs).toFixed(3)} %`;
 let before: ProcessUsage = usageOf(agent.pid);
 const first = before;

@@ -37,13 +37,15 @@ export function createMux(options: {
     handler(request, response);
   };
 
+  const headersTimeout = Math.min(limits.headersTimeoutMs, limits.requestTimeoutMs);
   const http1 = createHttp1Server(
     {
       maxHeaderSize: limits.headerBytes,
-      headersTimeout: Math.min(limits.headersTimeoutMs, limits.requestTimeoutMs),
+      headersTimeout,
       requestTimeout: limits.requestTimeoutMs,
       keepAliveTimeout: limits.idleTimeoutMs,
-      connectionsCheckingInterval: sweepIntervalMs(limits),
+      // This one runs on without connections: seldom, so a slow one is cut twice as late at most.
+      connectionsCheckingInterval: headersTimeout,
     },
     handle,
   );
@@ -63,9 +65,24 @@ export function createMux(options: {
   );
   http2.on("session", (session) => sessions.track(session));
 
+  let sweeps: NodeJS.Timeout | undefined;
+
+  /** Looks at the clocks of what is open; without connections an idle agent sleeps. */
+  function sweep(): void {
+    const now = performance.now();
+    sessions.sweep(now);
+    exchanges.sweep(now);
+  }
+
   function hold(socket: Socket): void {
     sockets.add(socket);
-    socket.once("close", () => sockets.delete(socket));
+    sweeps ??= setInterval(sweep, sweepIntervalMs(limits));
+    socket.once("close", () => {
+      sockets.delete(socket);
+      if (sockets.size > 0) return;
+      clearInterval(sweeps);
+      sweeps = undefined;
+    });
     // A connection that breaks also closes; what ran on it hears of that.
     socket.on("error", (error) => log.debug({ err: error }, "connection broke"));
   }
@@ -102,12 +119,6 @@ export function createMux(options: {
     server.on("error", (error) => log.error({ err: error }, "accepting a connection failed"));
   });
 
-  const sweeps = setInterval(() => {
-    const now = performance.now();
-    sessions.sweep(now);
-    exchanges.sweep(now);
-  }, sweepIntervalMs(limits));
-
   return {
     server,
     async close() {
@@ -122,7 +133,6 @@ export function createMux(options: {
       for (const socket of unknown) socket.destroy();
       await closed.promise;
       clearInterval(closing);
-      clearInterval(sweeps);
       http1.close();
     },
     cut() {

@@ -6,6 +6,7 @@ import { asPodplugError, kinds, PodplugError } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
 import { createAuditLog, createLog } from "../log.ts";
 import { loadConfig } from "./config-files.ts";
+import { type ServiceState, tellServiceManager } from "./service-manager.ts";
 
 export interface ProgramOptions {
   /** A file, or a directory of them. */
@@ -44,9 +45,11 @@ export async function runUntilStopped(
     const log = createLog(config.log, stderr);
     const service = await start(config, log, createAuditLog(config.log, stderr));
     log.info({ version: packageJson.version, ...service.facts }, "serving");
+    await tell("READY", env, log);
     try {
       const signal = await Promise.race([stopped.promise, ...(service.ended ? [service.ended] : [])]);
       log.info({ signal }, "stopping: what runs may finish");
+      await tell("STOPPING", env, log);
     } finally {
       await service.stop();
     }
@@ -59,5 +62,14 @@ export async function runUntilStopped(
     const coloured = "isTTY" in stderr && stderr.isTTY && !env["NO_COLOR"];
     stderr.write(formatError(told, command, createColours(coloured)));
     return kinds[kind].exitCode;
+  }
+}
+
+/** The agent does its work all the same; a service manager that waits for the word gives up by itself. */
+async function tell(state: ServiceState, env: ProgramOptions["env"], log: Logger): Promise<void> {
+  try {
+    await tellServiceManager(state, env);
+  } catch (error) {
+    log.error({ err: error }, "the service manager can't be told");
   }
 }

@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/toolchain/node_modules/.bin:$(CURDIR)/node_modules/.bin
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-faults test-cluster cluster-up cluster-down check bench bench-idle bench-cluster soak fuzz build image gen docs fmt clean
+.PHONY: help setup demo test test-faults test-cluster cluster-up cluster-down check bench bench-idle bench-cluster soak fuzz build image packages test-packages gen docs fmt clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -79,7 +79,7 @@ build: ## bundle the program into dist/, for bin/podplug
 
 # The same, when a source is newer; a folder is when a file in it was added or
 # removed. gen itself would be the command above.
-dist/podplug.cjs: $(shell find src gen/.) package.json package-lock.json scripts/build.ts scripts/light-headers.ts
+dist/podplug.cjs: $(shell find src gen/.) package.json package-lock.json scripts/build.ts scripts/bundle.ts scripts/light-headers.ts
 	@echo 'setup: building the program' >&2
 	@node scripts/build.ts
 
@@ -100,6 +100,15 @@ image: ## the container image podplug:VERSION (ARCH=arm64: for other machines; B
 	@scripts/setup.sh image
 	@mkdir -p $(@D)
 	@deploy/image/base.sh $* $@
+
+packages: ## make the deb and the rpm in dist/packages (ARCH=arm64: for that processor)
+	@scripts/setup.sh packages
+	@node scripts/build-packages.ts --arch $(ARCH)
+
+# They are as the sources are: built anew each time.
+test-packages: packages ## install, upgrade and remove the packages on machines with systemd, in namespaces, as root
+	@scripts/setup.sh test-packages
+	@test/packages/machine.sh vitest run --config test/packages/vitest.config.ts --configLoader native $(T)
 
 gen: ## write gen/ anew from proto/
 	@scripts/setup.sh

@@ -5,8 +5,8 @@ export default defineConfig({
   cacheDir: ".cache/vitest",
   test: {
     include: ["test/**/*.test.ts"],
-    // These need a real Kubernetes (make test-cluster), or minutes (make test-faults).
-    exclude: ["test/cluster/**", "test/faults/full/**"],
+    // These need a real Kubernetes (make test-cluster), minutes (make test-faults), or a machine (make test-packages).
+    exclude: ["test/cluster/**", "test/faults/full/**", "test/packages/**"],
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 30_000,

@@ -25,7 +25,7 @@ check() { # check NAME COMMAND…
 
 # The shell scripts of the tree: by their name or by their first line.
 scripts=$(find . \( -name node_modules -o -name .git -o -name .cache -o -name dist \) -prune -o \
-  -type f \( -name '*.sh' -o -path './bin/*' -o -path './plugins/*' -o -path './.ci/*' \) -print)
+  -type f \( -name '*.sh' -o -path './bin/*' -o -path './plugins/*' -o -path './deploy/*' -o -path './.ci/*' \) -print)
 shell() {
   # Names of the tree's own files hold no spaces.
   # shellcheck disable=SC2086

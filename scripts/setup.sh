@@ -1,7 +1,7 @@
 #!/bin/sh
 # Brings what the Makefile's commands need, and nothing twice:
 #
-#   scripts/setup.sh [demo] [test] [faults] [check] [bench] [cluster] [image]
+#   scripts/setup.sh [demo] [test] [faults] [check] [bench] [cluster] [image] [packages] [test-packages]
 #
 # - Debian packages, for the commands named: installed when root; otherwise,
 #   or without apt-get, one line says what is missing.
@@ -96,6 +96,20 @@ for purpose; do
       ;;
     faults) need_faketime ;;
     check) need shellcheck shellcheck ;;
+    packages)
+      need dpkg dpkg-deb
+      need rpm rpmbuild
+      need binutils strip
+      ;;
+    test-packages)
+      need iproute2 ip
+      need util-linux unshare nsenter
+      need systemd systemctl systemd-analyze
+      need rpm rpm
+      need man-db man
+      need mandoc mandoc
+      need_plugins
+      ;;
     cluster)
       need iproute2 ip
       need util-linux unshare nsenter setpriv

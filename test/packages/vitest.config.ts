@@ -1,0 +1,16 @@
+import { defineConfig } from "vitest/config";
+
+/** The tests that install packages; test/packages/machine.sh gives them a machine to do it on. */
+export default defineConfig({
+  cacheDir: ".cache/vitest-packages",
+  test: {
+    include: ["test/packages/**/*.test.ts"],
+    pool: "forks",
+    // All share one machine.
+    maxWorkers: 1,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    allowOnly: false,
+    reporters: ["default", "./scripts/plain-line-reporter.ts"],
+  },
+});

@@ -57,6 +57,7 @@ const program = createProgram(
       server: () => Promise.resolve(0),
       controller: () => Promise.resolve(0),
     },
+    certificates: () => Promise.reject(new Error("nothing is made here")),
   },
   () => {},
 );

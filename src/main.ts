@@ -38,6 +38,10 @@ async function main(): Promise<number> {
         return runControllerProcess({ configFile, server, env: process.env });
       },
     },
+    certificates: async (request, signal) => {
+      const { provideRequested } = await import("./certificates.ts");
+      return await provideRequested(request, process.env, signal);
+    },
   });
 }
 

@@ -156,3 +156,25 @@ export interface Reviewer {
   whoIs(token: string, audiences: readonly string[], signal: AbortSignal): Promise<TokenVerdict>;
   may(user: KubeUser, access: ReviewedAccess | ReviewedPath, signal: AbortSignal): Promise<AccessVerdict>;
 }
+
+export interface Secret {
+  readonly resourceVersion: string;
+  /** Texts, decoded. */
+  readonly data: Readonly<Record<string, string>>;
+}
+
+/** The Secrets of one namespace. */
+export interface Secrets {
+  /** Undefined when there is none. */
+  read(name: string, signal: AbortSignal): Promise<Secret | undefined>;
+  /**
+   * Sets these keys of the Secret that was read before, or of a new one where
+   * there was none. UNREACHABLE when it isn't as it was.
+   */
+  write(
+    name: string,
+    data: Readonly<Record<string, string>>,
+    before: Secret | undefined,
+    signal: AbortSignal,
+  ): Promise<void>;
+}

@@ -31,6 +31,11 @@ export const rooms: readonly Room[] = [
     why: "the server shows the engine to callers: the engine must work, and be tested, without it",
   },
   {
+    name: "certificates",
+    ...contractOnly,
+    why: "certificates are made and renewed for whoever serves and calls: it knows neither",
+  },
+  {
     name: "wire",
     why: "pure translations between the domain and the messages, shared by server and client: below it nobody knows of messages",
   },
@@ -146,6 +151,11 @@ export const packageHomes: readonly {
     package: /^commander$/,
     homes: ["src/client/", "src/main.ts"],
     why: "command-line arguments are the CLI's: a room takes options objects",
+  },
+  {
+    package: /^@peculiar\//,
+    homes: ["src/certificates/"],
+    why: "one file writes certificates; who serves or calls with them takes PEM",
   },
   {
     package: /^koffi$/,

@@ -1,4 +1,5 @@
 import type { NodePrograms } from "../../src/client/cli/commands/agent.ts";
+import type { ProvideCertificate } from "../../src/client/cli/commands/certificates.ts";
 import type { TextSink } from "../../src/client/cli/io.ts";
 import { runCli } from "../../src/client/cli/program.ts";
 import { createNodeClient } from "../../src/client/node-client.ts";
@@ -40,6 +41,7 @@ export interface CliWorld {
   readonly stdin?: string;
   readonly clock?: Clock;
   readonly programs?: Partial<NodePrograms>;
+  readonly certificates?: ProvideCertificate;
 }
 
 export const testClock: Clock = {
@@ -71,6 +73,7 @@ export function startCli(args: readonly string[], world: CliWorld = {}): CliRun 
       controller: () => Promise.resolve(0),
       ...world.programs,
     },
+    certificates: world.certificates ?? (() => Promise.reject(new Error("nothing is made here"))),
     ...(api && {
       connect: (options) => {
         // The options are checked as they always are.

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { cli } from "./cli-in-memory.ts";
 
-test.each(["attach", "detach", "list", "watch", "check", "info", "agent", "completion"])(
+test.each(["attach", "detach", "list", "watch", "check", "info", "agent", "certificates", "completion"])(
   "%s --help has examples",
   async (command) => {
     const { code, stdout, stderr } = await cli([command, "--help"]);

@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError } from "commander";
 import type { NodeClient, NodeClientOptions } from "../node-client.ts";
 import { addAgentCommands, type NodePrograms } from "./commands/agent.ts";
 import { addAttachCommand } from "./commands/attach.ts";
+import { addCertificatesCommand, type ProvideCertificate } from "./commands/certificates.ts";
 import { addCheckCommand } from "./commands/check.ts";
 import { addCompletionCommands } from "./commands/completion.ts";
 import { addDetachCommand } from "./commands/detach.ts";
@@ -16,6 +17,7 @@ export interface CliOptions {
   readonly version: string;
   /** What serves on a node. */
   readonly programs: NodePrograms;
+  readonly certificates: ProvideCertificate;
   readonly connect?: ((options: NodeClientOptions) => Promise<NodeClient>) | undefined;
 }
 
@@ -41,7 +43,7 @@ export async function runCli(args: readonly string[], options: CliOptions): Prom
 
 /** The whole command line as commander knows it: what is parsed, helped with, completed and documented. */
 export function createProgram(options: CliOptions, finish: (exitCode: number) => void): Command {
-  const { io, version, programs, connect = connectLazily } = options;
+  const { io, version, programs, certificates, connect = connectLazily } = options;
   const program = new Command("podplug");
   program
     .description("Plugs network interfaces into running pods, and unplugs them, without a restart.")
@@ -72,6 +74,7 @@ export function createProgram(options: CliOptions, finish: (exitCode: number) =>
   addCheckCommand(program, host);
   addInfoCommand(program, host);
   addAgentCommands(program, programs, host);
+  addCertificatesCommand(program, certificates, host);
   addCompletionCommands(program, host);
   for (const command of program.commands) {
     command.showHelpAfterError(`(podplug ${command.name()} --help shows how)`);

@@ -25,6 +25,8 @@ const valueSources: Readonly<Record<string, ValueSource>> = {
   ca: "files",
   configFile: "files",
   config: "files",
+  kubeconfig: "files",
+  dir: "files",
 };
 
 type ValueSource = "namespaces" | "pods" | "interfaces" | "networks" | "ids" | "netns" | "files";

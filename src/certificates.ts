@@ -1,0 +1,44 @@
+import { createDirectoryStore } from "./certificates/directory-store.ts";
+import { provideCertificate } from "./certificates/provide.ts";
+import { createSecretStore } from "./certificates/secret-store.ts";
+import type { CertificateRequest, ProvidedCertificate } from "./client/cli/commands/certificates.ts";
+import { systemClock } from "./domain/clock.ts";
+import { PodplugError } from "./domain/errors.ts";
+import { createKubeAccess, type KubeLocation } from "./kube/access.ts";
+import { createApiClient } from "./kube/api-client.ts";
+import { createSecrets } from "./kube/secrets.ts";
+
+/** `podplug certificates`: composes the store that the request names. */
+export async function provideRequested(
+  request: CertificateRequest,
+  env: Readonly<Record<string, string | undefined>>,
+  signal: AbortSignal,
+): Promise<ProvidedCertificate> {
+  const { place, keptAs, commonName, organizations, ...rest } = request;
+  const options = {
+    name: keptAs,
+    wanted: { ...rest, subject: { commonName, organizations } },
+    clock: systemClock,
+  };
+  if (place.kind === "directory") {
+    return await provideCertificate({ ...options, store: createDirectoryStore(place.path) }, signal);
+  }
+  const { namespace } = place;
+  using access = await createKubeAccess(locationOf(place.kubeconfig, env));
+  const secrets = createSecrets({ client: createApiClient({ access, clock: systemClock }), namespace });
+  return await provideCertificate({ ...options, store: createSecretStore(secrets, namespace) }, signal);
+}
+
+function locationOf(
+  kubeconfig: string | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): KubeLocation {
+  if (kubeconfig !== undefined) return { kind: "kubeconfig", path: kubeconfig };
+  const host = env["KUBERNETES_SERVICE_HOST"];
+  const port = env["KUBERNETES_SERVICE_PORT"];
+  if (host && port) return { kind: "in-cluster", host, port };
+  throw new PodplugError(
+    "INVALID_CONFIGURATION",
+    "this isn't a pod with a service account: name a kubeconfig file with --kubeconfig",
+  );
+}

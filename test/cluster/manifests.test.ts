@@ -25,7 +25,7 @@ describe("the API server takes every object, strictly read,", () => {
   });
 
   test.each(overlays)("of %s with all components that go together", async (overlay) => {
-    for (const certificates of ["cert-manager"]) {
+    for (const certificates of ["certificates", "cert-manager"]) {
       const others = components.filter((name) => name !== "certificates" && name !== "cert-manager");
       await expectTaken(await renderKustomization(cluster, overlay, [...others, certificates]));
     }

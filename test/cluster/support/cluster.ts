@@ -41,6 +41,12 @@ export interface Cluster {
   makeNamespace(): Promise<TestNamespace>;
   /** A kubeconfig with a token of podplug's own service account (deploy/rbac.yaml), and the token, bound to the node or to nothing. */
   agentKubeconfig(boundTo?: "its node"): Promise<{ readonly path: string; readonly token: string }>;
+  /** The same of any service account, by its namespace and name; `options` are those of `kubectl create token`. */
+  kubeconfigOf(
+    namespace: string,
+    account: string,
+    ...options: readonly string[]
+  ): Promise<{ readonly path: string; readonly token: string }>;
 }
 
 export interface TestNamespace extends AsyncDisposable {
@@ -95,24 +101,31 @@ export function useCluster(): Cluster {
         },
       };
     },
-    async agentKubeconfig(boundTo) {
-      const bound = boundTo ? ["--bound-object-kind=Node", "--bound-object-name=lab"] : [];
-      const token = (await kubectl("-n", "podplug", "create", "token", "podplug-agent", ...bound)).trim();
-      const path = join(await makeFolder(), "kubeconfig");
-      const kubeconfig = {
-        apiVersion: "v1",
-        kind: "Config",
-        clusters: [
-          { name: "cluster", cluster: { server: apiServer.url, "certificate-authority": apiServer.caPath } },
-        ],
-        users: [{ name: "podplug-agent", user: { token } }],
-        contexts: [{ name: "cluster", context: { cluster: "cluster", user: "podplug-agent" } }],
-        "current-context": "cluster",
-      };
-      await writeFile(path, JSON.stringify(kubeconfig), { mode: 0o600 });
-      return { path, token };
-    },
+    agentKubeconfig: (boundTo) =>
+      kubeconfigOf(
+        "podplug",
+        "podplug-agent",
+        ...(boundTo ? ["--bound-object-kind=Node", "--bound-object-name=lab"] : []),
+      ),
+    kubeconfigOf,
   };
+
+  async function kubeconfigOf(namespace: string, account: string, ...options: readonly string[]) {
+    const token = (await kubectl("-n", namespace, "create", "token", account, ...options)).trim();
+    const path = join(await makeFolder(), "kubeconfig");
+    const kubeconfig = {
+      apiVersion: "v1",
+      kind: "Config",
+      clusters: [
+        { name: "cluster", cluster: { server: apiServer.url, "certificate-authority": apiServer.caPath } },
+      ],
+      users: [{ name: account, user: { token } }],
+      contexts: [{ name: "cluster", context: { cluster: "cluster", user: account } }],
+      "current-context": "cluster",
+    };
+    await writeFile(path, JSON.stringify(kubeconfig), { mode: 0o600 });
+    return { path, token };
+  }
 }
 
 /**

@@ -11,11 +11,24 @@ export async function renderKustomization(
   folder: string,
   components: readonly string[] = [],
 ): Promise<string> {
+  return await render(cluster, [folder], components);
+}
+
+/** The same of components alone, of those that change nothing of a base. */
+export async function renderComponents(cluster: Cluster, components: readonly string[]): Promise<string> {
+  return await render(cluster, [], components);
+}
+
+async function render(
+  cluster: Cluster,
+  resources: readonly string[],
+  components: readonly string[],
+): Promise<string> {
   const own = await cluster.makeFolder();
   await writeFile(
     join(own, "kustomization.yaml"),
     JSON.stringify({
-      resources: [relativeTo(own, folder)],
+      resources: resources.map((folder) => relativeTo(own, folder)),
       components: components.map((name) => relativeTo(own, `components/${name}`)),
     }),
   );

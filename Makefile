@@ -114,13 +114,14 @@ gen: ## write gen/ anew from proto/
 	@scripts/setup.sh
 	@buf generate
 
-docs: ## write the generated pages of docs/, and the dashboard, anew
+docs: ## write the generated pages of docs/, the dashboard and the chart's schema anew
 	@scripts/setup.sh
 	@node scripts/write-cli-docs.ts
 	@node scripts/write-error-docs.ts
 	@node scripts/write-config-docs.ts
 	@node scripts/write-metrics-docs.ts
 	@node scripts/write-dashboard.ts
+	@node scripts/write-chart-schema.ts
 
 fmt: ## format every file and sort imports
 	@scripts/setup.sh

@@ -47,6 +47,7 @@ check "docs/errors.md" node scripts/write-error-docs.ts --check
 check "docs/configuration.md" node scripts/write-config-docs.ts --check
 check "docs/metrics.md" node scripts/write-metrics-docs.ts --check
 check "deploy/grafana-dashboard.json" node scripts/write-dashboard.ts --check
+check "deploy/helm/podplug/values.schema.json" node scripts/write-chart-schema.ts --check
 check "links" node scripts/check-links.ts
 check "shell scripts" shell
 

@@ -5,6 +5,9 @@
 # users don't have it on their PATH.
 export PATH := $(CURDIR)/toolchain/node_modules/.bin:$(CURDIR)/node_modules/.bin:$(PATH):/usr/sbin:/sbin
 
+# Of the image.
+ARCH ?= $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,amd64)
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -33,7 +36,7 @@ test-faults: ## the faults at full length: 1,000 kills at random instants, clock
 	@PODPLUG_KILLS=$${PODPLUG_KILLS:-1000} PODPLUG_MODEL_RUNS=$${PODPLUG_MODEL_RUNS:-2000} PODPLUG_OUTAGE_MS=60000 test/sandbox.sh vitest run --config test/faults/vitest.config.ts --configLoader native $(T)
 	@[ -n "$(T)" ] || PODPLUG_SOAK_MINUTES=3 $(MAKE) --silent soak
 
-test-cluster: ## the tests on a real Kubernetes of one node, as root (T=test/cluster/…: some of them)
+test-cluster: .cache/image/base/$(ARCH).tar ## the tests on a real Kubernetes of one node, as root (T=test/cluster/…: some of them)
 	@scripts/setup.sh cluster
 	@test/cluster/cluster.sh run vitest run --config test/cluster/vitest.config.ts --configLoader native $(T)
 
@@ -83,7 +86,6 @@ dist/podplug.cjs: $(shell find src gen/.) package.json package-lock.json scripts
 	@echo 'setup: building the program' >&2
 	@node scripts/build.ts
 
-ARCH ?= $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,amd64)
 BUILDER ?= docker
 
 # Debian's part of it is as new as Debian's packages are.

@@ -92,6 +92,8 @@ for purpose; do
       need curl curl
       need iptables iptables
       need strace strace
+      need checkpolicy checkmodule
+      need semodule-utils semodule_package
       need_plugins
       ;;
     faults) need_faketime ;;

@@ -59,9 +59,9 @@ make_room() {
   mount -t tmpfs -o mode=0755 tmpfs /run
   mkdir -p /run/netns /run/lock $state/{cni/bin,cni/net.d,etcd,kubelet,pod-logs,static-pods,tmp}
   ln -s "$log" $state/log
-  cover /var/lib/cni
-  # Its device plugins' sockets, wherever its own folder is.
-  cover /var/lib/kubelet
+  # Of plugins, of the kubelet, whose device plugins' sockets are there wherever
+  # its own folder is, and of pods that write to the node.
+  cover /var/lib
   cover /var/log
   export TMPDIR=$state/tmp
   # The first time, ip(8) mounts /run/netns over itself: sandboxes made before

@@ -5,13 +5,17 @@ import { type Cluster, run } from "./cluster.ts";
 /** Of the tree. */
 export const kustomizations = join(import.meta.dirname, "../../../deploy/kubernetes");
 
-/** What `kubectl apply -k` would send, of a folder below deploy/kubernetes with components beside it. */
+/**
+ * What `kubectl apply -k` would send, of a folder below deploy/kubernetes with
+ * components beside it, and one more file of the agent's configuration.
+ */
 export async function renderKustomization(
   cluster: Cluster,
   folder: string,
   components: readonly string[] = [],
+  configuration?: object,
 ): Promise<string> {
-  return await render(cluster, [folder], components);
+  return await render(cluster, [folder], components, configuration);
 }
 
 /** The same of components alone, of those that change nothing of a base. */
@@ -23,13 +27,18 @@ async function render(
   cluster: Cluster,
   resources: readonly string[],
   components: readonly string[],
+  configuration?: object,
 ): Promise<string> {
   const own = await cluster.makeFolder();
+  await writeFile(join(own, "90-node.yaml"), JSON.stringify(configuration ?? {}));
   await writeFile(
     join(own, "kustomization.yaml"),
     JSON.stringify({
       resources: resources.map((folder) => relativeTo(own, folder)),
       components: components.map((name) => relativeTo(own, `components/${name}`)),
+      configMapGenerator: configuration && [
+        { name: "podplug-agent", namespace: "podplug", behavior: "merge", files: ["90-node.yaml"] },
+      ],
     }),
   );
   return await cluster.kubectl("kustomize", own);

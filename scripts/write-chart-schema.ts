@@ -22,6 +22,7 @@ const values = z
     }),
     multus: switched,
     kaloom: switched,
+    leastPrivilege: switched,
     monitoring: switched,
     networkPolicy: switched,
     admissionPolicy: switched,

@@ -32,6 +32,10 @@ describe("the API server takes every object, strictly read,", () => {
   });
 });
 
+test("the API server takes every object of the example of an installation", async () => {
+  await expectTaken(await cluster.kubectl("kustomize", join(kustomizations, "../../examples/kubernetes")));
+});
+
 test("an object with an unknown field is told, so that the others were looked at", async () => {
   const manifests = await renderKustomization(cluster, "base");
   const wrong = manifests.replace("hostNetwork: true", "hostNetworks: true");

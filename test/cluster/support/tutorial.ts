@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { run } from "./cluster.ts";
+import { typedCommands } from "./typed.ts";
 
 const root = join(import.meta.dirname, "../../..");
 
@@ -13,15 +14,7 @@ const root = join(import.meta.dirname, "../../..");
 export async function followTutorial({ withAgent }: { readonly withAgent: boolean }): Promise<void> {
   const page = await readFile(join(root, "docs/tutorial.md"), "utf8");
   const sections = page.split(/^## /m).filter((section) => withAgent || !section.startsWith("The agent\n"));
-  const typed = sections.flatMap((section) =>
-    Array.from(
-      section.matchAll(/^```console\n(?<text>[\s\S]*?)^```/gm),
-      ({ groups }) => groups?.["text"] ?? "",
-    )
-      .flatMap((block) => block.split("\n"))
-      .filter((line) => line.startsWith("$ "))
-      .map((line) => line.slice(2)),
-  );
+  const typed = typedCommands(sections.join(""));
   const commands = withAgent ? typed : typed.filter((command) => command !== "kill %1");
   expect(commands.length).toBeGreaterThan(withAgent ? 20 : 12);
   // Whatever fails, the agent doesn't stay.

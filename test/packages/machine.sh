@@ -17,7 +17,7 @@ else
 fi
 
 # What would reach the kernel that all machines here share, or waits for devices, isn't started.
-disable_units() {
+prepare() {
   local unit
   rm -rf etc/systemd/system/*.wants
   for unit in lib/systemd/system/*.wants/*; do
@@ -29,6 +29,9 @@ disable_units() {
   printf '[Unit]\nDescription=nothing but what is asked for\n' >etc/systemd/system/quiet.target
   # Where one forbids packages to start services.
   rm -f usr/sbin/policy-rc.d
+  # A machine that is in memory has nothing to sync, and nobody to look for a word in its manual.
+  echo force-unsafe-io >etc/dpkg/dpkg.cfg.d/podplug-test
+  rm -f var/lib/man-db/auto-update
   # Of a podplug and of plugins that have run on this machine.
   rm -rf var/lib/podplug var/lib/cni etc/podplug
 }
@@ -42,6 +45,7 @@ make_devices() {
   done
   mkdir dev/shm dev/pts
   ln -s /proc/self/fd dev/fd
+  ln -s pts/ptmx dev/ptmx
 }
 
 if [ "${1:-}" = --boot ]; then
@@ -63,12 +67,15 @@ if [ "${1:-}" = --boot ]; then
   make_devices
   for folder in run tmp; do mount -t tmpfs -o mode=1777 tmpfs "$folder"; done
   chmod 0755 run
-  disable_units
+  prepare
   # Wherever it is mounted from.
   mkdir -p ".$tree"
   mount --rbind "$tree" ".$tree"
+  # All that was mounted before goes, that systemd may mount over it as on any machine.
+  pivot_root . mnt
   # systemd keeps from what isn't a container's when it knows that it is in one.
   exec chroot . env -i container=podplug-test PATH=/usr/sbin:/usr/bin:/sbin:/bin \
+    sh -c 'umount --lazy /mnt; exec "$@"' sh \
     /lib/systemd/systemd --system --unit=quiet.target --log-target=journal --show-status=no
 fi
 

@@ -8,7 +8,7 @@ export default defineConfig({
     pool: "forks",
     // All share one machine.
     maxWorkers: 1,
-    testTimeout: 60_000,
+    testTimeout: 120_000,
     hookTimeout: 60_000,
     allowOnly: false,
     reporters: ["default", "./scripts/plain-line-reporter.ts"],

@@ -5,7 +5,8 @@
  * - `agent.cjs`, the agent, apart from it because a call to the agent would
  *   otherwise read and check three times as much code before it starts;
  * - `podplug.cjs`, which starts main.cjs with the compile cache;
- * - `cache/`, that cache, filled.
+ * - `cache/`, that cache, filled;
+ * - `packages.json`, the npm packages in it, whose licenses go with it.
  *
  * All of it can be moved and mounted read-only. koffi, with its native part,
  * stays in node_modules.
@@ -15,6 +16,7 @@ import { chmodSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type BuildOptions, build } from "esbuild";
 import { agentBundle, mainBundle } from "./bundle.ts";
+import { packagesIn } from "./packages/executable.ts";
 
 const root = join(import.meta.dirname, "..");
 const dist = resolve(process.argv[2] ?? join(root, "dist"));
@@ -25,6 +27,7 @@ const inFile = (bundle: BuildOptions, name: string): BuildOptions => ({
   external: [...(bundle.external ?? []), "koffi"],
   sourcemap: "linked",
   sourcesContent: false,
+  metafile: true,
 });
 
 // A cache that may be moved, and is read by the Node.js that made it alone: an older one starts without.
@@ -36,10 +39,12 @@ require("./main.cjs");
 `;
 
 rmSync(join(dist, "cache"), { recursive: true, force: true });
-await build(inFile(agentBundle, "agent.cjs"));
+const agent = await build(inFile(agentBundle, "agent.cjs"));
 // main.cjs last: bin/podplug compares its age with that of the sources.
-await build(inFile(mainBundle, "main.cjs"));
+const main = await build(inFile(mainBundle, "main.cjs"));
 writeFileSync(join(dist, "podplug.cjs"), loader);
+const packages = packagesIn([agent, main].flatMap(({ metafile }) => metafile ?? []));
+writeFileSync(join(dist, "packages.json"), JSON.stringify([...packages, "node_modules/koffi"]));
 
 // Loading a file is enough for Node to keep its code, however the command ends.
 fillCache(["list", "--server", "unix:///nonexistent"], 5);

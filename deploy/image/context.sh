@@ -21,12 +21,16 @@ fail() {
 
 rm -rf "$context"
 mkdir -p "$context/podplug/node_modules"
+context=$(CDPATH='' cd -P "$context" && pwd)
+bases=$(CDPATH='' cd -P "$bases" && pwd)
+cd "$root"
 cp "$root/deploy/image/Dockerfile" "$context/"
 cp -R "$root/bin" "$root/plugins" "$root/LICENSE" "$context/podplug/"
 # A bundle of its own: programs that ran the tree's have added to its cache.
 node "$root/scripts/build.ts" "$context/podplug/dist"
 # Who reads a stack builds the same version again.
 rm "$context"/podplug/dist/*.map
+mv "$context/podplug/dist/packages.json" "$context/"
 
 # Of koffi the parts in JavaScript; what it was built from stays behind.
 mkdir -p "$context/podplug/node_modules/koffi"
@@ -62,6 +66,8 @@ for arch; do
   cp "$toolchain/node-linux-$cpu/bin/node" "$into/toolchain/node_modules/.bin/node"
   cp "$modules/$native/index.js" "$modules/$native/package.json" "$into/node_modules/$native/"
   cp "$modules/$native/linux_$cpu/koffi.node" "$into/node_modules/$native/linux_$cpu/"
+  node "$root/scripts/image-licenses.ts" "$context/packages.json" "$toolchain/node-linux-$cpu/bin/node" \
+    >"$into/third-party-licenses"
   rm -rf "$context/$arch/npm"
 
   cp "$bases/$arch.tar" "$context/$arch/base.tar"

@@ -113,7 +113,8 @@ function compile(
   throw new Error(`podplug ${args.join(" ")} succeeded, against expectation`);
 }
 
-function packagesIn(bundles: readonly Metafile[]): readonly string[] {
+/** The folders of the npm packages within. */
+export function packagesIn(bundles: readonly Metafile[]): readonly string[] {
   const folders = bundles
     .flatMap(({ inputs }) => Object.keys(inputs))
     .map((file) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1])

@@ -5,7 +5,7 @@ import type { Platform } from "./platform.ts";
 const root = join(import.meta.dirname, "../..");
 
 /** Of everything in the executable that isn't podplug: Node.js and the npm packages, by their folders in the tree. */
-export function licensesOf({ node }: Platform, packages: readonly string[]): string {
+export function licensesOf({ node }: Pick<Platform, "node">, packages: readonly string[]): string {
   const nodeFolder = join(node, "../..");
   return [
     ["Node.js, with what it contains", licenseIn(nodeFolder)] as const,

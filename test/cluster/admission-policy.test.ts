@@ -8,7 +8,7 @@ import { createApiClient } from "../../src/kube/api-client.ts";
 import { startClusterAgent } from "./support/agent.ts";
 import { eventually, type TestNamespace, useCluster } from "./support/cluster.ts";
 import { kustomizations } from "./support/manifests.ts";
-import { type Pod, podManifest, readyPod } from "./support/pods.ts";
+import { type Pod, podExec, podManifest, readyPod } from "./support/pods.ts";
 
 const cluster = useCluster();
 const policy = join(kustomizations, "components/admission-policy/admission-policy.yaml");
@@ -117,6 +117,21 @@ describe("with the policy, an agent", () => {
     ],
   ])("may not write %s", async (_what, patch, why) => {
     expect(await patchBy(kubeconfig, "here", patch)).toContain(why);
+  });
+
+  test("is known by the token that the kubelet gave to its pod", async () => {
+    const pod = podManifest("podplug", "as-the-agent");
+    await cluster.apply({ ...pod, spec: { ...pod.spec, serviceAccountName: "podplug-agent" } });
+    try {
+      const running = await readyPod(cluster, "podplug", "as-the-agent");
+      const file = "/var/run/secrets/kubernetes.io/serviceaccount/token";
+      const path = await cluster.kubeconfigWith((await podExec(cluster, running, "cat", file)).trim());
+      const status = annotating({ [statusAnnotation]: "[]" });
+      expect(await patchBy(path, "here", status)).toBe("patched");
+      expect(await patchBy(path, "elsewhere", status)).toContain("own node only");
+    } finally {
+      await cluster.kubectl("-n", "podplug", "delete", "pod", "as-the-agent", "--grace-period=1");
+    }
   });
 
   test("is refused with a token that is bound to no node, and told what to do", async () => {

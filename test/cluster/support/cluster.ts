@@ -47,6 +47,8 @@ export interface Cluster {
     account: string,
     ...options: readonly string[]
   ): Promise<{ readonly path: string; readonly token: string }>;
+  /** A kubeconfig file with that token. */
+  kubeconfigWith(token: string): Promise<string>;
 }
 
 export interface TestNamespace extends AsyncDisposable {
@@ -108,10 +110,15 @@ export function useCluster(): Cluster {
         ...(boundTo ? ["--bound-object-kind=Node", "--bound-object-name=lab"] : []),
       ),
     kubeconfigOf,
+    kubeconfigWith,
   };
 
   async function kubeconfigOf(namespace: string, account: string, ...options: readonly string[]) {
     const token = (await kubectl("-n", namespace, "create", "token", account, ...options)).trim();
+    return { path: await kubeconfigWith(token), token };
+  }
+
+  async function kubeconfigWith(token: string): Promise<string> {
     const path = join(await makeFolder(), "kubeconfig");
     const kubeconfig = {
       apiVersion: "v1",
@@ -119,12 +126,12 @@ export function useCluster(): Cluster {
       clusters: [
         { name: "cluster", cluster: { server: apiServer.url, "certificate-authority": apiServer.caPath } },
       ],
-      users: [{ name: account, user: { token } }],
-      contexts: [{ name: "cluster", context: { cluster: "cluster", user: account } }],
+      users: [{ name: "account", user: { token } }],
+      contexts: [{ name: "cluster", context: { cluster: "cluster", user: "account" } }],
       "current-context": "cluster",
     };
     await writeFile(path, JSON.stringify(kubeconfig), { mode: 0o600 });
-    return { path, token };
+    return path;
   }
 }
 

@@ -1,7 +1,8 @@
 import { createDirectoryStore } from "./certificates/directory-store.ts";
 import { provideCertificate } from "./certificates/provide.ts";
 import { createSecretStore } from "./certificates/secret-store.ts";
-import type { CertificateRequest, ProvidedCertificate } from "./client/cli/commands/certificates.ts";
+import type { ProvidedCertificate } from "./client/cli/commands/certificates.ts";
+import type { CertificateRequest } from "./client/cli/options/certificate.ts";
 import { systemClock } from "./domain/clock.ts";
 import { PodplugError } from "./domain/errors.ts";
 import { createKubeAccess, type KubeLocation } from "./kube/access.ts";

@@ -39,7 +39,7 @@ async function main(): Promise<number> {
       },
     },
     certificates: async (request, signal) => {
-      const { provideRequested } = await import("./certificates.ts");
+      const { provideRequested } = await import("./certificates-program.ts");
       return await provideRequested(request, process.env, signal);
     },
   });

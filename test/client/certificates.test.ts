@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { parse } from "yaml";
-import type { CertificateRequest } from "../../src/client/cli/commands/certificates.ts";
+import type { CertificateRequest } from "../../src/client/cli/options/certificate.ts";
 import { PodplugError } from "../../src/domain/errors.ts";
-import { cli } from "./cli-in-memory.ts";
+import { cli, startCli } from "./cli-in-memory.ts";
 
 const provided = { authority: "authority\n", certificate: "certificate\n", key: "key\n", told: ["made it"] };
 
@@ -56,6 +56,13 @@ test("every option arrives", async () => {
   ]);
 });
 
+test("a server's first name may be longer than a common name, which nobody looks at", async () => {
+  const long = `${"a".repeat(60)}.${"b".repeat(60)}`;
+  expect((await certificates(["server", "--dir", "pki", "--name", long])).requests).toMatchObject([
+    { commonName: "podplug.node", names: [long] },
+  ]);
+});
+
 test("-o secret prints the Secret that the agents mount, and remarks elsewhere", async () => {
   const { stdout, stderr } = await certificates("server --dir pki -o secret -n net".split(" "));
   expect(parse(stdout)).toEqual({
@@ -78,7 +85,7 @@ test.each([
   ["server --dir pki --kubeconfig k", "--kubeconfig is for --cluster"],
   ["server --cluster -o secret", "-o secret is for --dir"],
   ["server --dir pki --days 30", "--renew-before must be less than --days"],
-  ["server --dir pki --days 0", "1 to 3650"],
+  ["server --dir pki --days 0", "1 to 1825"],
   ["server --dir pki --name under_score", "under_score is neither a DNS name nor an address"],
   ["server --dir pki --as ca", "ca is the authority's"],
   ["server --cluster --as podplug-ca", "podplug-ca is the authority's"],
@@ -89,6 +96,18 @@ test.each([
   const { code, stderr, requests } = await certificates(line.split(" "));
   expect({ code, requests }).toEqual({ code: 2, requests: [] });
   expect(stderr).toContain(why);
+});
+
+test("Ctrl-C ends the waiting for a cluster, with exit code 130", async () => {
+  const run = startCli(["certificates", "server", "--cluster"], {
+    certificates: (_request, signal) =>
+      new Promise((_resolve, reject) => {
+        signal.addEventListener("abort", () => reject(new PodplugError("CANCELED", "no longer wanted")));
+      }),
+  });
+  run.interrupt();
+  expect(await run.exitCode).toBe(130);
+  expect(run.stderr.text).toBe("");
 });
 
 test("a failure is told with its reason and exit code", async () => {

@@ -291,6 +291,18 @@ export const reasons = {
       "The agent doesn't answer at the given address; or it runs, and what it needs in its turn (the container runtime, for one) doesn't answer it.",
     cure: "Check that what the message names runs, and that --server, or the configuration, names its socket or port.",
   },
+  AGENT_NOT_FOUND: {
+    kind: "unavailable",
+    transient: true,
+    cause: "No pod of podplug's agent runs on the pod's node, or on any node, as far as the API server says.",
+    cure: "Look at the DaemonSet and its node selector (kubectl get pods -n podplug -o wide), or name where its pods are: --agent-namespace.",
+  },
+  ACCOUNT_NOT_FOUND: {
+    kind: "not-found",
+    transient: false,
+    cause: "There is no such service account to request a token of.",
+    cure: "Create it and give it the rights it needs, or name another one: --service-account (docs/kubectl.md).",
+  },
   INTERNAL: {
     kind: "internal",
     transient: true,
@@ -312,8 +324,15 @@ export interface FailureFacts {
   readonly cause?: unknown;
 }
 
+/** By which an error is known whose class is another copy of this one: the program's parts each have their own. */
+const mark = Symbol.for("podplug.PodplugError");
+
 /** What failed and on what, in lower case without a full stop; the cause is kept. */
 export class PodplugError extends Error {
+  static override [Symbol.hasInstance](thrown: unknown): thrown is PodplugError {
+    return thrown instanceof Error && mark in thrown;
+  }
+
   override readonly name = "PodplugError";
   readonly reason: Reason;
   readonly plugin: string | undefined;
@@ -328,6 +347,7 @@ export class PodplugError extends Error {
     this.cniCode = facts.cniCode;
     this.details = facts.details;
     this.retryAfterMs = facts.retryAfterMs;
+    Object.defineProperty(this, mark, { value: true });
   }
 
   get kind(): ErrorKind {

@@ -1,15 +1,14 @@
 import { readFile } from "node:fs/promises";
 import { Agent, type RequestOptions } from "node:https";
 import { isIPv6 } from "node:net";
-import { dirname, resolve } from "node:path";
 import type { KubeConfig } from "@kubernetes/client-node";
-import { parse } from "yaml";
 import { messageOf, PodplugError } from "../domain/errors.ts";
-import { canonicalJson, isJsonObject } from "../domain/json.ts";
+import { canonicalJson } from "../domain/json.ts";
+import { type KubeconfigFiles, loadKubeconfig, tokenFileProvider } from "./kubeconfig.ts";
 
 /** Where the API server is, and who podplug is there. */
 export type KubeLocation =
-  | { readonly kind: "kubeconfig"; readonly path: string }
+  | ({ readonly kind: "kubeconfig" } & KubeconfigFiles)
   /** A pod's own: KUBERNETES_SERVICE_HOST and _PORT, and the projected files (`ca.crt`, `token`). */
   | {
       readonly kind: "in-cluster";
@@ -26,12 +25,15 @@ export interface KubeSession {
 }
 
 export interface KubeAccess extends Disposable {
+  /** The context's, or the pod's own; `default` where none is named. */
+  readonly namespace: string;
   /** With the credentials as they are now. UNREACHABLE when they can't be read. */
   session(): Promise<KubeSession>;
   /** The API server refused the session's credentials: everything is read anew for the next one. */
   refused(): void;
 }
 
+const defaultNamespace = "default";
 const serviceAccountDirectory = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /**
@@ -41,11 +43,11 @@ const serviceAccountDirectory = "/var/run/secrets/kubernetes.io/serviceaccount";
  */
 export async function createKubeAccess(location: KubeLocation): Promise<KubeAccess> {
   // Loaded only by a node that has a cluster: it is the largest package of all.
-  const { KubeConfig: Config } = await import("@kubernetes/client-node");
+  const kubernetes = await import("@kubernetes/client-node");
   const load = async (): Promise<KubeConfig> => {
-    const config = new Config();
-    if (location.kind === "kubeconfig") await loadFile(config, location.path);
-    else loadServiceAccount(config, location);
+    if (location.kind === "kubeconfig") return loadKubeconfig(location, kubernetes);
+    const config = new kubernetes.KubeConfig();
+    loadServiceAccount(config, location);
     return config;
   };
   let config: KubeConfig | undefined;
@@ -70,7 +72,10 @@ export async function createKubeAccess(location: KubeLocation): Promise<KubeAcce
     return pool.agent;
   }
 
+  const namespace = await namespaceOf(location, config);
+
   return {
+    namespace,
     async session() {
       try {
         config ??= await load();
@@ -99,32 +104,13 @@ function describe(location: KubeLocation): string {
   return location.kind === "kubeconfig" ? `kubeconfig ${location.path}` : "the pod's service account";
 }
 
-async function loadFile(config: KubeConfig, path: string): Promise<void> {
-  const text = await readFile(path, "utf8");
-  config.loadFromString(text);
-  config.makePathsAbsolute(dirname(path));
-  // The package knows `token-file` alone, and reads it once; Kubernetes calls the key `tokenFile`.
-  const tokenFile = tokenFileIn(text, config.getCurrentUser()?.name);
-  if (tokenFile === undefined) return;
-  config.users = config.users.map((user) =>
-    user.name === config.getCurrentUser()?.name
-      ? { name: user.name, authProvider: tokenFileProvider(resolve(dirname(path), tokenFile)) }
-      : user,
-  );
-}
-
-function tokenFileIn(kubeconfig: string, userName: string | undefined): string | undefined {
-  const content: unknown = parse(kubeconfig);
-  const users =
-    isJsonObject(content) && Array.isArray(content["users"]) ? (content["users"] as unknown[]) : [];
-  const entry = users.filter(isJsonObject).find(({ name }) => name === userName);
-  const user = entry?.["user"];
-  const tokenFile = isJsonObject(user) ? (user["tokenFile"] ?? user["token-file"]) : undefined;
-  return typeof tokenFile === "string" && tokenFile !== "" ? tokenFile : undefined;
-}
-
-function tokenFileProvider(tokenFile: string): { readonly name: string; readonly config: object } {
-  return { name: "tokenFile", config: { tokenFile } };
+async function namespaceOf(location: KubeLocation, config: KubeConfig): Promise<string> {
+  if (location.kind === "kubeconfig") {
+    return config.getContextObject(config.getCurrentContext())?.namespace || defaultNamespace;
+  }
+  const file = `${location.directory ?? serviceAccountDirectory}/namespace`;
+  // A projected token may be all that the pod was given.
+  return (await readFile(file, "utf8").catch(() => defaultNamespace)).trim() || defaultNamespace;
 }
 
 function loadServiceAccount(

@@ -5,7 +5,7 @@ import { messageOf, PodplugError, systemCodeOf } from "../domain/errors.ts";
 import { goJson } from "../domain/json.ts";
 import { unlessAborted } from "../domain/signals.ts";
 import type { KubeAccess, KubeSession } from "./access.ts";
-import { type ApiAnswer, refusalError } from "./api-errors.ts";
+import { type ApiAnswer, type ApiCaller, refusalError } from "./api-errors.ts";
 import { createGuard, type Guard } from "./guard.ts";
 import { LineCutter } from "./lines.ts";
 
@@ -24,8 +24,8 @@ export interface ApiCall {
 /**
  * Speaks to the API server over HTTPS with one pool of connections. A 401 is
  * answered with credentials read anew, once. Failures: UNREACHABLE (nobody
- * there, too slow, too busy, cut off), PRIVILEGE_MISSING, INVALID_REQUEST, and
- * the signal's.
+ * there, too slow, too busy, cut off), PRIVILEGE_MISSING (for a user instead
+ * UNAUTHENTICATED and DENIED), INVALID_REQUEST, and the signal's.
  */
 export interface ApiClient {
   call(call: ApiCall, signal: AbortSignal): Promise<ApiAnswer>;
@@ -40,6 +40,7 @@ export interface ApiClient {
 export interface ApiClientOptions {
   readonly access: KubeAccess;
   readonly clock: Clock;
+  readonly caller?: ApiCaller;
   /** For a whole call. */
   readonly callMs?: number;
   /** Between two pieces of an answer that is followed; the API server sends a bookmark each minute. */
@@ -54,6 +55,7 @@ const maxStaleConnections = 3;
 export function createApiClient({
   access,
   clock,
+  caller = "agent",
   callMs = 30_000,
   idleMs = 90_000,
   maxBytes = 128 * 1024 * 1024,
@@ -102,7 +104,7 @@ export function createApiClient({
     const body = await readBody(response, maxBytes);
     const retryAfterMs = (Number(response.headers["retry-after"]) || 0) * 1000 || undefined;
     const isAnswer = (status >= 200 && status < 300) || call.expected?.includes(status);
-    if (!isAnswer) throw refusalError({ status, body, retryAfterMs }, call.doing);
+    if (!isAnswer) throw refusalError({ status, body, retryAfterMs }, call.doing, caller);
     return { status, body };
   }
 

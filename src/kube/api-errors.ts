@@ -11,18 +11,26 @@ interface Refusal extends ApiAnswer {
   readonly retryAfterMs?: number | undefined;
 }
 
+/** Whose rights at the API server are used: the node agent's own, or those of whoever runs this program. */
+export type ApiCaller = "agent" | "user";
+
 /** A status that the caller has no use for, as our error. `doing` says what was asked: `getting pod demo/web`. */
-export function refusalError({ status, body, retryAfterMs }: Refusal, doing: string): PodplugError {
+export function refusalError(
+  { status, body, retryAfterMs }: Refusal,
+  doing: string,
+  caller: ApiCaller = "agent",
+): PodplugError {
   const said = messageIn(body);
   const message = `${doing}: the API server answered ${status}${said === "" ? "" : ` (${said})`}`;
-  return new PodplugError(reasonOf(status), message, { retryAfterMs });
+  return new PodplugError(reasonOf(status, caller), message, { retryAfterMs });
 }
 
-function reasonOf(status: number): Reason {
+function reasonOf(status: number, caller: ApiCaller): Reason {
   switch (status) {
     case 401:
+      return caller === "user" ? "UNAUTHENTICATED" : "PRIVILEGE_MISSING";
     case 403:
-      return "PRIVILEGE_MISSING";
+      return caller === "user" ? "DENIED" : "PRIVILEGE_MISSING";
     case 400:
     case 406:
     case 413:

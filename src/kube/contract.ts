@@ -1,5 +1,8 @@
 import type { Pod, PodKey } from "../domain/pod.ts";
 
+/** The annotation that says which networks a pod wants (NPWG standard v1.3, section 4). */
+export const networksAnnotation = "k8s.v1.cni.cncf.io/networks";
+
 /** The annotation that tells a pod's networks (NPWG standard v1.3, section 5). */
 export const networkStatusAnnotation = "k8s.v1.cni.cncf.io/network-status";
 

@@ -1,5 +1,6 @@
 import { PodplugError } from "../domain/errors.ts";
 import type { Pod } from "../domain/pod.ts";
+import { annotationPatch } from "./annotation-patch.ts";
 import type { ApiClient } from "./api-client.ts";
 import { type ApiAnswer, refusalError } from "./api-errors.ts";
 import {
@@ -12,7 +13,6 @@ import { podFrom } from "./metadata.ts";
 import type { OwnWrites } from "./own-writes.ts";
 
 const accept = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json";
-const annotationPath = `/metadata/annotations/${networkStatusAnnotation.replaceAll("/", "~1")}`;
 /** Kubelet writes a starting pod's status in quick succession. */
 const maxTries = 5;
 
@@ -35,13 +35,25 @@ export function createPodStatusWriter({
     return pod.uid === uid ? pod : undefined;
   }
 
-  async function patch(request: StatusWrite, version: string, signal: AbortSignal): Promise<ApiAnswer> {
+  async function patch(
+    request: StatusWrite,
+    resourceVersion: string,
+    signal: AbortSignal,
+  ): Promise<ApiAnswer> {
+    const { pod, before, text } = request;
+    const body = annotationPatch({
+      annotation: networkStatusAnnotation,
+      uid: pod.uid,
+      resourceVersion,
+      before,
+      text,
+    });
     return await client.call(
       {
         method: "PATCH",
         path: `${podPath(request)}/status`,
         accept,
-        body: patchOf(request, version),
+        body,
         doing: doingOf(request),
         expected: [404, 409, 422],
       },
@@ -79,30 +91,4 @@ function podPath({ pod: { namespace, name } }: StatusWrite): string {
 
 function doingOf({ pod: { namespace, name } }: StatusWrite): string {
   return `writing the network-status of pod ${namespace}/${name}`;
-}
-
-/**
- * With an earlier text, that text is the guard: kubelet's own writes to the
- * pod don't matter. Without one there may be no annotations at all, where a
- * JSON patch has nothing to test: the pod's version is the guard.
- */
-function patchOf(
-  { pod: { uid }, before, text }: StatusWrite,
-  resourceVersion: string,
-): { readonly type: string; readonly content: unknown } {
-  if (before === undefined) {
-    const annotations = { [networkStatusAnnotation]: text };
-    return {
-      type: "application/merge-patch+json",
-      content: { metadata: { uid, resourceVersion, annotations } },
-    };
-  }
-  return {
-    type: "application/json-patch+json",
-    content: [
-      { op: "test", path: "/metadata/uid", value: uid },
-      { op: "test", path: annotationPath, value: before },
-      { op: "replace", path: annotationPath, value: text },
-    ],
-  };
 }

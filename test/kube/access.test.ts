@@ -206,3 +206,32 @@ test("a caller that leaves stops waiting, and its deadline is its own", async ()
   await expect(waiting).rejects.toEqual(failure("CANCELED"));
   await expect(client.call(call, AbortSignal.timeout(50))).rejects.toEqual(failure("DEADLINE_EXCEEDED"));
 });
+
+test("a context is chosen by its name, its namespace is the user's, and several files count as one", async () => {
+  const world = await createWorld();
+  await world.writeKubeconfig({ token: "first-token" });
+  const more = join(world.directory, "more");
+  const cluster = { server: world.server.url, "certificate-authority": "ca.crt" };
+  await writeFile(
+    more,
+    JSON.stringify({
+      "current-context": "there",
+      contexts: [{ name: "there", context: { cluster: "d", user: "v", namespace: "demo" } }],
+      clusters: [{ name: "d", cluster }],
+      users: [
+        { name: "v", user: { tokenFile: "token" } },
+        { name: "u", user: { token: "unused" } },
+      ],
+    }),
+  );
+  const files = { kind: "kubeconfig", path: world.kubeconfig, others: [more] } as const;
+  const first = await createKubeAccess(files);
+  expect(first.namespace).toBe("default");
+  expect((await first.session()).headers).toEqual({ Authorization: "Bearer first-token" });
+  const there = await createKubeAccess({ ...files, context: "there" });
+  expect(there.namespace).toBe("demo");
+  expect((await there.session()).headers).toEqual({ Authorization: "Bearer first-token" });
+  await expect(createKubeAccess({ ...files, context: "nowhere" })).rejects.toEqual(
+    failure("INVALID_CONFIGURATION", "nowhere"),
+  );
+});

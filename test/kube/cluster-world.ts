@@ -79,12 +79,12 @@ export async function createClusterWorld(clientOptions: Partial<ApiClientOptions
       });
     },
     /** A kubeconfig file for the server, as an agent reads it. */
-    async writeKubeconfig(): Promise<string> {
+    async writeKubeconfig(namespace?: string): Promise<string> {
       const path = join(directory, "kubeconfig");
       const cluster = { server: server.url, "certificate-authority": join(directory, "ca.crt") };
       const config = {
         "current-context": "test",
-        contexts: [{ name: "test", context: { cluster: "test", user: "test" } }],
+        contexts: [{ name: "test", context: { cluster: "test", user: "test", namespace } }],
         clusters: [{ name: "test", cluster }],
         users: [{ name: "test", user: { tokenFile } }],
       };

@@ -6,6 +6,7 @@ import { text as readText } from "node:stream/consumers";
 import { goJson, isJsonObject, type JsonObject } from "../../src/domain/json.ts";
 import { createFakeReviewer } from "../fakes/fake-reviewer.ts";
 import { createAuthority } from "../support/certificates.ts";
+import { forwardPort } from "./fake-port-forward.ts";
 import { answerReview } from "./fake-reviews.ts";
 
 /** As the API server keeps it. */
@@ -52,14 +53,34 @@ export async function startFakeApiServer(address = "127.0.0.1") {
   const tricks: { readonly match: RegExp; readonly trick: Trick; left: number }[] = [];
   const tokens = new Set(["first-token"]);
   const reviews = createFakeReviewer();
+  /** Where forwarded ports lead, by `/api/v1/…/pods/NAME:PORT`. */
+  const ports = new Map<string, number>();
   let version = 100;
   let oldest = 0;
+  let granted = 0;
   let connections = 0;
 
   const server = createServer({ cert: certificate.cert, key: certificate.key }, (request, response) => {
     answer(request, response).catch((error: unknown) => {
       response.destroy(error instanceof Error ? error : undefined);
     });
+  });
+  server.on("upgrade", (request: IncomingMessage, socket: Socket) => {
+    const url = new URL(request.url ?? "", "https://127.0.0.1");
+    const { authorization = "", accept = "" } = request.headers;
+    seen.push({
+      method: "UPGRADE",
+      path: url.pathname,
+      query: url.searchParams,
+      accept,
+      authorization,
+      body: undefined,
+    });
+    const pod = url.pathname.replace(/\/portforward$/, "");
+    if (!tokens.has(authorization.replace("Bearer ", "")))
+      return refuseUpgrade(socket, 403, "pods/portforward is forbidden");
+    if (!objects.has(pod)) return refuseUpgrade(socket, 404, `${pod} not found`);
+    forwardPort(request, socket, ports.get(`${pod}:${url.searchParams.get("ports")}`));
   });
   server.on("connection", (stream) => {
     const socket = stream as Socket;
@@ -99,6 +120,15 @@ export async function startFakeApiServer(address = "127.0.0.1") {
       if (kind === "WATCH") return watch(url.searchParams, response);
       return list(url.searchParams, response);
     }
+    if (method === "GET" && /\/namespaces\/[^/]+\/pods$/.test(url.pathname)) {
+      const selected = selector(url.searchParams);
+      const items = [...objects].filter(
+        ([path, pod]) => path.startsWith(`${url.pathname}/`) && selected(pod),
+      );
+      return send(response, 200, { items: items.map(([, pod]) => pod) });
+    }
+    if (/\/serviceaccounts\/[^/]+\/token$/.test(url.pathname))
+      return grant(url.pathname, body as JsonObject, response);
     if (url.pathname.endsWith("reviews"))
       return send(response, 201, await answerReview(reviews, body as JsonObject));
     if (method === "POST") return create(url.pathname, body as JsonObject, response);
@@ -107,6 +137,20 @@ export async function startFakeApiServer(address = "127.0.0.1") {
     if (!object) return sendStatus(response, 404, `${path} not found`);
     if (method === "PATCH") return patch(path, object, request.headers["content-type"], text, response);
     return send(response, 200, object);
+  }
+
+  /** A token that says whose it is and for whom, as a TokenRequest's does. */
+  function grant(path: string, body: JsonObject, response: ServerResponse): void {
+    if (!objects.has(path.replace(/\/token$/, "")))
+      return sendStatus(response, 404, "serviceaccounts not found");
+    const { audiences, expirationSeconds } = body["spec"] as {
+      audiences: string[];
+      expirationSeconds: number;
+    };
+    granted += 1;
+    const token = `${path.split("/").slice(4, 7).join(".")}.${audiences.join("+")}.${granted}`;
+    const expirationTimestamp = new Date(Date.now() + expirationSeconds * 1000).toISOString();
+    send(response, 201, { status: { token, expirationTimestamp } });
   }
 
   function list(query: URLSearchParams, response: ServerResponse): void {
@@ -213,6 +257,7 @@ export async function startFakeApiServer(address = "127.0.0.1") {
     authority: authority.cert,
     issueClient: (name: string) => authority.issue(name),
     tokens,
+    ports,
     /** Who TokenReviews and SubjectAccessReviews know. */
     reviews,
     seen,
@@ -289,14 +334,27 @@ function send(response: ServerResponse, status: number, body: unknown): void {
   response.end(JSON.stringify(body));
 }
 
+function refuseUpgrade(socket: Socket, code: number, message: string): void {
+  const body = JSON.stringify({ kind: "Status", status: "Failure", code, message });
+  const head = [
+    `HTTP/1.1 ${code} Refused`,
+    "Content-Type: application/json",
+    `Content-Length: ${body.length}`,
+  ];
+  socket.end([...head, "Connection: close", "", body].join("\r\n"));
+}
+
 export function sendStatus(response: ServerResponse, code: number, message: string): void {
   send(response, code, { kind: "Status", status: "Failure", code, message });
 }
 
-/** `spec.nodeName=a,status.phase!=Failed` */
+/** `spec.nodeName=a,status.phase!=Failed`, and labels as `a=b,c=d`. */
 function selector(query: URLSearchParams): (pod: ApiObject) => boolean {
-  const terms = (query.get("fieldSelector") ?? "").split(",").filter((term) => term !== "");
+  const termsOf = (key: string): string[] => (query.get(key) ?? "").split(",").filter((term) => term !== "");
+  const terms = termsOf("fieldSelector");
+  const labels = termsOf("labelSelector").map((term) => term.split("=", 2) as [string, string]);
   return (pod) =>
+    labels.every(([key, value]) => pod.metadata.labels?.[key] === value) &&
     terms.every((term) => {
       const [, path = "", sign, value] = /^(.*?)(!?=)(.*)$/.exec(term) ?? [];
       const present = path.split(".").reduce<unknown>((at, key) => (isJsonObject(at) ? at[key] : ""), pod);

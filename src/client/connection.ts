@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { connect as connectSocket, isIP, type Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { checkServerIdentity, connect as connectTls } from "node:tls";
 import { messageOf, PodplugError } from "../domain/errors.ts";
 import type { Credentials } from "./credentials.ts";
@@ -8,8 +9,16 @@ import type { NetworkAddress } from "./server-address.ts";
 export interface ConnectionOptions extends Credentials {
   /** PEM file of the authorities that may have signed the agent's certificate; the system's when absent. */
   readonly caFile?: string | undefined;
+  /** The authorities themselves, PEM, in place of a file. */
+  readonly ca?: string | undefined;
   /** The name that the agent's certificate must have; the address' host when absent. */
   readonly tlsServerName?: string | undefined;
+  /**
+   * Another way to the agent than a TCP connection to the address, such as
+   * through the API server; TLS runs inside it. Answers a new stream, which
+   * connects by itself: why it can't is its error.
+   */
+  readonly tunnel?: (() => Duplex) | undefined;
 }
 
 const connectTimeoutMs = 10_000;
@@ -19,13 +28,13 @@ const connectTimeoutMs = 10_000;
  * The returned function throws INVALID_CONFIGURATION when a file can't be
  * read; what the network says comes as the socket's error.
  */
-export function createDialer(address: NetworkAddress, options: ConnectionOptions): () => Socket {
+export function createDialer(address: NetworkAddress, options: ConnectionOptions): () => Duplex {
   if (address.kind === "http") return () => withTimeout(connectSocket(address.port, address.host), "connect");
   return () => {
     const serverName = options.tlsServerName ?? address.host;
+    const through = options.tunnel?.();
     const socket = connectTls({
-      host: address.host,
-      port: address.port,
+      ...(through === undefined ? { host: address.host, port: address.port } : { socket: through }),
       ALPNProtocols: ["h2"],
       checkServerIdentity: (_host, certificate) => checkServerIdentity(serverName, certificate),
       // An IP address can't stand in SNI.
@@ -37,12 +46,15 @@ export function createDialer(address: NetworkAddress, options: ConnectionOptions
         socket.destroy(Object.assign(new Error("no HTTP/2 there"), { code: "ERR_HTTP2_ERROR" }));
       }
     });
+    // TLS would only say that its connection was lost.
+    through?.once("error", (error) => socket.destroy(error));
     return withTimeout(socket, "secureConnect");
   };
 }
 
-function pemFiles(options: ConnectionOptions): { ca?: Buffer; cert?: Buffer; key?: Buffer } {
+function pemFiles(options: ConnectionOptions): { ca?: Buffer | string; cert?: Buffer; key?: Buffer } {
   return {
+    ...(options.ca === undefined ? {} : { ca: options.ca }),
     ...(options.caFile === undefined ? {} : { ca: readPem(options.caFile) }),
     ...(options.clientCertFile === undefined ? {} : { cert: readPem(options.clientCertFile) }),
     ...(options.clientKeyFile === undefined ? {} : { key: readPem(options.clientKeyFile) }),

@@ -2,9 +2,12 @@ import { readFile } from "node:fs/promises";
 import { messageOf, PodplugError, systemCodeOf } from "../domain/errors.ts";
 import type { ServerAddress } from "./server-address.ts";
 
+export type TokenSource = (signal: AbortSignal) => Promise<string>;
+
 /** How a caller proves who it is. All of it but the controller's key needs https. Files are read anew at each use, so they can be rotated. */
 export interface Credentials {
-  readonly token?: string | undefined;
+  /** A bearer token made for audience `podplug`, or who gives the one to send now, asked at each call. */
+  readonly token?: string | TokenSource | undefined;
   readonly tokenFile?: string | undefined;
   /** PEM, with `clientKeyFile`. */
   readonly clientCertFile?: string | undefined;
@@ -49,20 +52,24 @@ export async function currentControllerKey({ controllerKeyFile }: Credentials): 
 }
 
 /** The bearer token to send now; undefined when there is none. */
-export async function currentToken(credentials: Credentials): Promise<string | undefined> {
-  if (credentials.tokenFile === undefined) return credentials.token;
+export async function currentToken(
+  { token, tokenFile }: Credentials,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (typeof token === "function") return token(signal);
+  if (tokenFile === undefined) return token;
   let text: string;
   try {
-    text = await readFile(credentials.tokenFile, "utf8");
+    text = await readFile(tokenFile, "utf8");
   } catch (error) {
     throw new PodplugError("INVALID_CONFIGURATION", `can't read the token file: ${messageOf(error)}`, {
       cause: error,
     });
   }
-  const token = text.trim();
+  const read = text.trim();
   // What can't stand in a header would be quoted in Node's own error, and with it the secret.
-  if (!/^[\x21-\x7e]+$/.test(token)) {
-    throw new PodplugError("INVALID_CONFIGURATION", `token file ${credentials.tokenFile} holds no token`);
+  if (!/^[\x21-\x7e]+$/.test(read)) {
+    throw new PodplugError("INVALID_CONFIGURATION", `token file ${tokenFile} holds no token`);
   }
-  return token;
+  return read;
 }

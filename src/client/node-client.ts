@@ -25,6 +25,8 @@ import { createTransport } from "./transport.ts";
 export interface NodeClientOptions extends ConnectionOptions {
   /** `unix:///run/podplug/podplug.sock`, `https://HOST:7654` or `http://127.0.0.1:PORT`. */
   readonly server: string;
+  /** What messages call it; the address when absent. */
+  readonly describes?: string | undefined;
   /** How long each call may take, in milliseconds; watching is not bounded. No bound when absent. */
   readonly timeoutMs?: number | undefined;
 }
@@ -42,10 +44,14 @@ export interface NodeClient extends NodeApi, AsyncDisposable {
  * DEADLINE_EXCEEDED and INVALID_CONFIGURATION (a file can't be read).
  */
 export function createNodeClient(options: NodeClientOptions): NodeClient {
-  const address = parseServerAddress(options.server);
+  const given = parseServerAddress(options.server);
+  const address = { ...given, text: options.describes ?? given.text };
   checkCredentials(options, address.kind);
+  if (options.tunnel !== undefined && address.kind !== "https") {
+    throw new PodplugError("INVALID_CONFIGURATION", "a tunnel carries https alone");
+  }
   const transport = createTransport(address, options, {
-    token: () => currentToken(options),
+    token: (signal) => currentToken(options, signal),
     controllerKey: () => currentControllerKey(options),
   });
   const service = createClient(NodeService, transport);

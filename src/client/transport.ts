@@ -1,10 +1,11 @@
 import { Agent } from "node:http";
 import type { ClientHttp2Stream } from "node:http2";
-import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { Interceptor, Transport } from "@connectrpc/connect";
 import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { controllerKeyHeader } from "../wire/controller-key.ts";
 import { type ConnectionOptions, createDialer } from "./connection.ts";
+import { readBodyEarly } from "./http2-bodies.ts";
 import type { ServerAddress } from "./server-address.ts";
 
 export interface ClosableTransport extends Transport {
@@ -19,7 +20,7 @@ const pingTimeoutMs = 10_000;
 
 /** What to prove with who is calling, asked before each call. */
 export interface CurrentCredentials {
-  token(): Promise<string | undefined>;
+  token(signal: AbortSignal): Promise<string | undefined>;
   controllerKey(): Promise<string | undefined>;
 }
 
@@ -31,7 +32,12 @@ export function createTransport(
 ): ClosableTransport {
   return address.kind === "unix"
     ? createSocketTransport(address.path, current)
-    : createNetworkTransport(address.origin, createDialer(address, options), current);
+    : createNetworkTransport(
+        address.origin,
+        options.tunnel !== undefined,
+        createDialer(address, options),
+        current,
+      );
 }
 
 /** HTTP/1.1, a connection for each call at once: on one node it takes a third less time than HTTP/2. */
@@ -59,19 +65,20 @@ function createSocketTransport(socketPath: string, current: CurrentCredentials):
 /** One HTTP/2 connection, which carries watches beside calls. */
 function createNetworkTransport(
   baseUrl: string,
-  createConnection: () => Socket,
+  isTunnelled: boolean,
+  createConnection: () => Duplex,
   current: CurrentCredentials,
 ): ClosableTransport {
   const sessions = new Http2SessionManager(baseUrl, { pingIntervalMs, pingTimeoutMs }, { createConnection });
   const authenticate: Interceptor = (next) => async (request) => {
-    const token = await current.token();
+    const token = await current.token(request.signal);
     if (token !== undefined) request.header.set("authorization", `Bearer ${token}`);
     return next(request);
   };
   const transport = createConnectTransport({
     baseUrl,
     httpVersion: "2",
-    sessionManager: withErrorsHeard(sessions),
+    sessionManager: withCare(sessions, isTunnelled),
     interceptors: [authenticate],
   });
   return {
@@ -88,12 +95,13 @@ type SessionProvider = Pick<Http2SessionManager, "authority" | "request" | "noti
  * the place of HTTP/2 does that), when its manager no longer listens: nobody
  * waits for it any more, but unheard it would end the process.
  */
-function withErrorsHeard(sessions: Http2SessionManager): SessionProvider {
+function withCare(sessions: Http2SessionManager, isTunnelled: boolean): SessionProvider {
   const heard = new WeakSet<NonNullable<ClientHttp2Stream["session"]>>();
   return {
     authority: sessions.authority,
     async request(method, path, headers, options) {
       const stream = await sessions.request(method, path, headers, options);
+      if (isTunnelled) readBodyEarly(stream);
       const { session } = stream;
       if (session !== undefined && !heard.has(session)) {
         heard.add(session);

@@ -2,8 +2,9 @@
  * Bundles the program into dist/ (or the folder named), minified, with source maps:
  *
  * - `main.cjs`, all that talks to an agent;
- * - `agent.cjs`, the agent, apart from it because a call to the agent would
- *   otherwise read and check three times as much code before it starts;
+ * - `agent.cjs`, the agent, and `cluster.cjs`, what commands do at the API
+ *   server, apart from it because a call to the agent would otherwise read and
+ *   check three times as much code before it starts;
  * - `podplug.cjs`, which starts main.cjs with the compile cache;
  * - `cache/`, that cache, filled;
  * - `packages.json`, the npm packages in it, whose licenses go with it.
@@ -15,7 +16,7 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type BuildOptions, build } from "esbuild";
-import { agentBundle, mainBundle } from "./bundle.ts";
+import { agentBundle, clusterBundle, mainBundle } from "./bundle.ts";
 import { packagesIn } from "./packages/executable.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -40,15 +41,17 @@ require("./main.cjs");
 
 rmSync(join(dist, "cache"), { recursive: true, force: true });
 const agent = await build(inFile(agentBundle, "agent.cjs"));
+const cluster = await build(inFile(clusterBundle, "cluster.cjs"));
 // main.cjs last: bin/podplug compares its age with that of the sources.
 const main = await build(inFile(mainBundle, "main.cjs"));
 writeFileSync(join(dist, "podplug.cjs"), loader);
-const packages = packagesIn([agent, main].flatMap(({ metafile }) => metafile ?? []));
+const packages = packagesIn([agent, cluster, main].flatMap(({ metafile }) => metafile ?? []));
 writeFileSync(join(dist, "packages.json"), JSON.stringify([...packages, "node_modules/koffi"]));
 
 // Loading a file is enough for Node to keep its code, however the command ends.
 fillCache(["list", "--server", "unix:///nonexistent"], 5);
 fillCache(["agent", "--config", join(dist, "nonexistent.yaml")], 2);
+fillCache(["kubectl", "list", "--kubeconfig", join(dist, "nonexistent.yaml")], 2);
 for (const entry of readdirSync(join(dist, "cache"), { recursive: true, withFileTypes: true })) {
   // Node keeps them to their maker; a release serves every user.
   chmodSync(join(entry.parentPath, entry.name), entry.isDirectory() ? 0o755 : 0o644);

@@ -5,9 +5,9 @@ import type { BuildOptions, Plugin } from "esbuild";
 
 /*
  * How the program is bundled, whatever form it is released in: `main.cjs`, all
- * that talks to an agent, and `agent.cjs`, the agent, apart from it because a
- * call to the agent would otherwise read and check three times as much code
- * before it starts.
+ * that talks to an agent, `agent.cjs`, the agent, and `cluster.cjs`, what
+ * commands do at the API server. They are apart because a call to the agent
+ * would otherwise read and check three times as much code before it starts.
  */
 
 const root = join(import.meta.dirname, "..");
@@ -25,11 +25,11 @@ const common: BuildOptions = {
   logLevel: "warning",
 };
 
-const agentApart: Plugin = {
-  name: "agent-apart",
+const partsApart: Plugin = {
+  name: "parts-apart",
   setup({ onResolve }) {
-    onResolve({ filter: /\/agent\.ts$/ }, ({ kind }) =>
-      kind === "dynamic-import" ? { path: "./agent.cjs", external: true } : undefined,
+    onResolve({ filter: /^\.\/(agent|cluster)\.ts$/ }, ({ kind, path }) =>
+      kind === "dynamic-import" ? { path: path.replace(/ts$/, "cjs"), external: true } : undefined,
     );
   },
 };
@@ -60,9 +60,14 @@ export const agentBundle: BuildOptions = {
   entryPoints: [join(root, "src/agent.ts")],
 };
 
+export const clusterBundle: BuildOptions = {
+  ...common,
+  entryPoints: [join(root, "src/cluster.ts")],
+};
+
 export const mainBundle: BuildOptions = {
   ...common,
   entryPoints: [join(root, "src/main.ts")],
   inject: [join(root, "scripts/light-headers.ts")],
-  plugins: [agentApart, rulesLeftOut],
+  plugins: [partsApart, rulesLeftOut],
 };

@@ -1,4 +1,6 @@
 /** Writes docs/cli.md from what `podplug --help` says of each command. */
+import type { CliIo } from "../src/client/cli/io.ts";
+import { createKubectlProgram } from "../src/client/cli/kubectl.ts";
 import { createProgram } from "../src/client/cli/program.ts";
 import { systemClock } from "../src/domain/clock.ts";
 import { neverAborted } from "../src/domain/signals.ts";
@@ -41,16 +43,19 @@ const stdout = {
   },
 };
 
+const io: CliIo = {
+  stdout,
+  stderr: stdout,
+  readStdin: () => Promise.resolve(""),
+  interruption: () => ({ signal: neverAborted, exitCode: () => 0 }),
+  clock: systemClock,
+  pause: () => Promise.resolve(),
+  env: { noColor: true },
+};
+
 const program = createProgram(
   {
-    io: {
-      stdout,
-      stderr: stdout,
-      readStdin: () => Promise.resolve(""),
-      interruption: () => ({ signal: neverAborted, exitCode: () => 0 }),
-      clock: systemClock,
-      env: { noColor: true },
-    },
+    io,
     version: "",
     programs: {
       agent: () => Promise.resolve(0),
@@ -68,9 +73,33 @@ function helpOf(command: typeof program): string {
   return `\n\`\`\`\n${help.trim()}\n\`\`\`\n`;
 }
 
-const visible = program.createHelp().visibleCommands(program);
-const sections = visible
-  .filter((command) => command.name() !== "help")
-  .map((command) => `\n## podplug ${command.name()}\n${helpOf(command)}`);
+function sectionsOf(whole: typeof program): string[] {
+  return whole
+    .createHelp()
+    .visibleCommands(whole)
+    .filter((command) => command.name() !== "help")
+    .map((command) => `\n## ${whole.name()} ${command.name()}\n${helpOf(command)}`);
+}
 
-writePage("docs/cli.md", [intro, helpOf(program), ...sections].join(""));
+const kubectl = createKubectlProgram(
+  { io, version: "", openCluster: () => Promise.reject(new Error("no cluster is asked here")) },
+  () => {},
+);
+const aboutKubectl = `
+# kubectl podplug
+
+The same commands for a whole cluster, with the user's kubeconfig:
+[kubectl.md](kubectl.md) tells how it reaches the agents, and what it needs.
+`;
+
+writePage(
+  "docs/cli.md",
+  [
+    intro,
+    helpOf(program),
+    ...sectionsOf(program),
+    aboutKubectl,
+    helpOf(kubectl),
+    ...sectionsOf(kubectl),
+  ].join(""),
+);

@@ -48,6 +48,9 @@ import { isOwnPlugin, ownPluginsDir } from "./own-plugins.ts";
 import { createAudit } from "./server/audit.ts";
 import { type Server, startServer } from "./server/server.ts";
 
+// Of the same part of the program.
+export { runControllerProcess } from "./agent/controller-process.ts";
+
 /** How long unary calls get to finish after SIGTERM, before their connections are cut. */
 const drainMs = 60_000;
 

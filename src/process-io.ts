@@ -1,7 +1,7 @@
 import { constants } from "node:os";
 import { text } from "node:stream/consumers";
 import type { CliEnvironment, CliIo, Interruption } from "./client/cli/io.ts";
-import { systemClock } from "./domain/clock.ts";
+import { pause, systemClock } from "./domain/clock.ts";
 
 /** The process that podplug runs in, as its commands see it. */
 export function createProcessIo(host: NodeJS.Process, env: CliEnvironment): CliIo {
@@ -16,8 +16,18 @@ export function createProcessIo(host: NodeJS.Process, env: CliEnvironment): CliI
       return interruption;
     },
     clock: systemClock,
+    async pause(delayMs, signal) {
+      using _alive = keptAlive();
+      await pause(systemClock, delayMs, signal);
+    },
     env,
   };
+}
+
+/** The clock's timers let a process end that only waits for them. */
+function keptAlive(): Disposable {
+  const timer = setInterval(() => {}, 0x7fff_ffff);
+  return { [Symbol.dispose]: () => clearInterval(timer) };
 }
 
 function listenForSignals(host: NodeJS.Process): Interruption {

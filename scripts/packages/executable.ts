@@ -3,8 +3,9 @@ import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { type BuildOptions, build, type Metafile, type Plugin } from "esbuild";
-import { agentBundle, mainBundle } from "../bundle.ts";
+import { agentBundle, clusterBundle, mainBundle } from "../bundle.ts";
 import type { Platform } from "./platform.ts";
+import { parts } from "./run-program.ts";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -52,6 +53,7 @@ export async function buildExecutable(platform: Platform, folder: string): Promi
   mkdirSync(join(folder, "bin"), { recursive: true });
   const main = await build({ ...inMemory(mainBundle, join(folder, "main.cjs")), metafile: true });
   const agent = await build({ ...inMemory(agentBundle, join(folder, "agent.cjs")), metafile: true });
+  const cluster = await build({ ...inMemory(clusterBundle, join(folder, "cluster.cjs")), metafile: true });
   await build({
     entryPoints: [join(import.meta.dirname, "start.ts")],
     outfile: join(folder, "start.cjs"),
@@ -61,13 +63,14 @@ export async function buildExecutable(platform: Platform, folder: string): Promi
   });
   const { program, koffi, packages } = executableIn(folder);
   copyFileSync(platform.koffi, koffi);
-  writeFileSync(packages, JSON.stringify(packagesIn([main.metafile, agent.metafile])));
+  writeFileSync(packages, JSON.stringify(packagesIn([main.metafile, agent.metafile, cluster.metafile])));
   if (platform.isHere) {
     compile(platform, folder, "main", ["list", "--server", "unix:///nonexistent"], 5);
     compile(platform, folder, "agent", ["agent", "--config", "/nonexistent"], 2);
+    compile(platform, folder, "cluster", ["kubectl", "list", "--kubeconfig", "/nonexistent"], 2);
   }
 
-  const parts = ["main.cjs", "agent.cjs", ...(platform.isHere ? ["main.cache", "agent.cache"] : [])];
+  const assets = parts.flatMap((part) => [`${part}.cjs`, ...(platform.isHere ? [`${part}.cache`] : [])]);
   const blob = join(folder, "podplug.blob");
   const recipe = join(folder, "podplug.json");
   writeFileSync(
@@ -79,7 +82,7 @@ export async function buildExecutable(platform: Platform, folder: string): Promi
       execArgv: heap,
       // A node's environment must not change what runs there as root.
       execArgvExtension: "none",
-      assets: Object.fromEntries(parts.map((part) => [part, join(folder, part)])),
+      assets: Object.fromEntries(assets.map((asset) => [asset, join(folder, asset)])),
     }),
   );
   execFileSync(process.execPath, ["--experimental-sea-config", recipe], { stdio: "pipe" });

@@ -2,8 +2,9 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { Script } from "node:vm";
 
-/** The program's two bundles, each the body of a function of CommonJS's arguments. */
-export type Part = "main" | "agent";
+/** The program's bundles, each the body of a function of CommonJS's arguments. */
+export const parts = ["main", "agent", "cluster"] as const;
+export type Part = (typeof parts)[number];
 
 export interface ProgramSource {
   code(part: Part): Buffer | undefined;
@@ -18,7 +19,10 @@ export interface ProgramSource {
 export function runProgram({ code, compiled, directory, loaded }: ProgramSource): void {
   const filename = join(directory, "podplug");
   const requireOther = createRequire(filename);
-  const requirePart = (id: string): unknown => (id === "./agent.cjs" ? load("agent") : requireOther(id));
+  const requirePart = (id: string): unknown => {
+    const part = parts.find((each) => id === `./${each}.cjs`);
+    return part === undefined ? requireOther(id) : load(part);
+  };
 
   function load(part: Part): unknown {
     const text = code(part)?.toString("latin1");

@@ -10,7 +10,7 @@ export interface Screen extends TextSink {
   readonly text: string;
 }
 
-function createScreen(terminal?: { readonly columns: number }): Screen {
+export function createScreen(terminal?: { readonly columns: number }): Screen {
   let all = "";
   return {
     isTTY: terminal !== undefined,
@@ -64,6 +64,7 @@ export function startCli(args: readonly string[], world: CliWorld = {}): CliRun 
       readStdin: () => Promise.resolve(world.stdin ?? ""),
       interruption: () => ({ signal: interruption.signal, exitCode: () => 130 }),
       clock: world.clock ?? testClock,
+      pause: () => Promise.resolve(),
       env: { server: world.server, noColor: world.noColor ?? false },
     },
     version: "1.2.3",

@@ -102,7 +102,7 @@ test("nothing to list says so on standard error, and leaves an empty answer for 
     stderr: "no interfaces in namespace default or in bare network namespaces (-A shows every namespace's)\n",
   });
   expect(await cli(["list", "-A"], { api })).toMatchObject({
-    stderr: "no interfaces in any pod of the node\n",
+    stderr: "no interfaces in any pod\n",
   });
   expect(await cli(["list", "-n", "demo"], { api })).toMatchObject({
     stderr: "no interfaces in namespace demo (-A shows every namespace's)\n",

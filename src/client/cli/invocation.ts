@@ -1,19 +1,17 @@
 import { asPodplugError, kinds, type PodplugError } from "../../domain/errors.ts";
-import type { NodeApi } from "../../domain/node-api.ts";
-import type { NodeClient, NodeClientOptions } from "../node-client.ts";
 import type { CliIo } from "./io.ts";
-import { type ConnectionFlags, readConnection } from "./options/connection.ts";
 import type { OutputFlags } from "./options/output.ts";
 import { type Colours, createColours } from "./output/colours.ts";
 import { isDocumentFormat, type OutputFormat } from "./output/documents.ts";
 import { formatError } from "./output/error-text.ts";
 import { withProgress } from "./output/progress.ts";
+import type { Reached, ReachOptions } from "./surface.ts";
 
-export type NodeFlags = ConnectionFlags & OutputFlags;
+/** What a command has at hand that talks to agents. */
+export type Invocation = Terminal & Pick<Reached, "api" | "namespace">;
 
-/** What a command that talks to a node has at hand. */
-export interface Invocation {
-  readonly api: NodeApi;
+/** What every command has at hand that works for somebody who waits. */
+export interface Terminal {
   /** Aborts when the user wants the command to end. */
   readonly signal: AbortSignal;
   readonly format: OutputFormat;
@@ -31,36 +29,45 @@ export interface Invocation {
   report(error: PodplugError): Promise<number>;
 }
 
-export interface InvocationOptions {
+export interface InvocationOptions<What extends AsyncDisposable> {
   readonly io: CliIo;
-  /** Imported only when it is needed: helping and completing need no transport. */
-  readonly connect: (options: NodeClientOptions) => Promise<NodeClient>;
-  /** The command's name, for its errors. */
+  /** Opens what the command works on. */
+  readonly reach: (options: ReachOptions) => Promise<What>;
+  /** The program's name, for its errors. */
+  readonly program: string;
   readonly command: string;
   /** Whether the command changes the node, so that ending it early leaves something going on. */
   readonly changes: boolean;
-  readonly flags: NodeFlags;
+  readonly flags: OutputFlags;
 }
 
-/** Runs a command's work on a connection of its own; the exit code, whatever happens. */
-export async function runInvocation(
-  { io, connect, command, changes, flags }: InvocationOptions,
-  work: (invocation: Invocation) => Promise<number>,
+/** Runs a command's work on what it reaches, which is closed at the end; the exit code, whatever happens. */
+export async function runInvocation<What extends AsyncDisposable>(
+  { io, reach, program, command, changes, flags }: InvocationOptions<What>,
+  work: (terminal: Terminal, reached: What) => Promise<number>,
 ): Promise<number> {
   const { stdout, stderr, clock } = io;
   const coloured = flags.color && !io.env.noColor;
   const report = async (error: PodplugError): Promise<number> => {
     const colours = createColours(coloured && stderr.isTTY === true);
     stderr.write(
-      isDocumentFormat(flags.output) ? await errorDocument(error) : formatError(error, command, colours),
+      isDocumentFormat(flags.output)
+        ? await errorDocument(error)
+        : formatError(error, `${program} ${command}`, colours),
     );
     return kinds[error.kind].exitCode;
   };
   const interruption = io.interruption();
+  // Of agents that failed beside others: told at once, and the exit code says that there were some.
+  const partial: Promise<number>[] = [];
   try {
-    await using api = await connect(readConnection(flags, io.env));
-    const exitCode = await work({
-      api,
+    await using reached = await reach({
+      flags,
+      io,
+      signal: interruption.signal,
+      onFailure: (failure) => partial.push(report(failure)),
+    });
+    const terminal: Terminal = {
       signal: interruption.signal,
       format: flags.output,
       colours: createColours(coloured && stdout.isTTY === true),
@@ -70,15 +77,17 @@ export async function runInvocation(
       note: (line) => stderr.write(`${line}\n`),
       waitFor: (doing, wait) => withProgress(doing, io, wait),
       report,
-    });
-    return interruption.signal.aborted ? interruption.exitCode() : exitCode;
+    };
+    const exitCode = await work(terminal, reached);
+    const [failed = 0] = await Promise.all(partial);
+    return interruption.signal.aborted ? interruption.exitCode() : exitCode || failed;
   } catch (thrown) {
     if (isUsageError(thrown)) throw thrown;
     if (interruption.signal.aborted) {
       stderr.write(
         changes
-          ? `podplug ${command}: interrupted; a change that had begun goes on, and podplug list shows how it ends\n`
-          : `podplug ${command}: interrupted\n`,
+          ? `${program} ${command}: interrupted; a change that had begun goes on, and ${program} list shows how it ends\n`
+          : `${program} ${command}: interrupted\n`,
       );
       return interruption.exitCode();
     }

@@ -23,6 +23,8 @@ export interface CliIo {
   /** Begins to listen for signals: a command that never calls it is ended by them as usual. */
   interruption(): Interruption;
   readonly clock: Clock;
+  /** Lets time pass until `signal` aborts; unlike the clock's timers it keeps the process alive. */
+  pause(delayMs: number, signal: AbortSignal): Promise<void>;
   readonly env: CliEnvironment;
 }
 

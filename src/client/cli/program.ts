@@ -1,5 +1,4 @@
 import { Command, CommanderError, InvalidArgumentError } from "commander";
-import type { NodeClient, NodeClientOptions } from "../node-client.ts";
 import { addAgentCommands, type NodePrograms } from "./commands/agent.ts";
 import { addAttachCommand } from "./commands/attach.ts";
 import { addCertificatesCommand, type ProvideCertificate } from "./commands/certificates.ts";
@@ -11,6 +10,7 @@ import { addInfoCommand } from "./commands/info.ts";
 import { addListCommand } from "./commands/list.ts";
 import { addWatchCommand } from "./commands/watch.ts";
 import { type CliIo, exitCodes } from "./io.ts";
+import { type Connect, createNodeSurface } from "./node-surface.ts";
 
 export interface CliOptions {
   readonly io: CliIo;
@@ -18,13 +18,44 @@ export interface CliOptions {
   /** What serves on a node. */
   readonly programs: NodePrograms;
   readonly certificates: ProvideCertificate;
-  readonly connect?: ((options: NodeClientOptions) => Promise<NodeClient>) | undefined;
+  readonly connect?: Connect | undefined;
 }
 
-/** Runs one command line (without the program's own name); its exit code. */
+/** Runs one command line of `podplug` (without the program's own name); its exit code. */
 export async function runCli(args: readonly string[], options: CliOptions): Promise<number> {
+  return await runProgram(args, options.io, (finish) => createProgram(options, finish));
+}
+
+/** The whole command line of `podplug` as commander knows it: what is parsed, helped with, completed and documented. */
+export function createProgram(options: CliOptions, finish: (exitCode: number) => void): Command {
+  const { io, version, programs, certificates } = options;
+  const host = { io, surface: createNodeSurface(options.connect), finish };
+  return createCommandLine({
+    host,
+    version,
+    description: "Plugs network interfaces into running pods, and unplugs them, without a restart.",
+    addCommands(program) {
+      addAttachCommand(program, host);
+      addDetachCommand(program, host);
+      addListCommand(program, host);
+      addWatchCommand(program, host);
+      addCheckCommand(program, host);
+      addInfoCommand(program, host);
+      addAgentCommands(program, programs, host);
+      addCertificatesCommand(program, certificates, host);
+      addCompletionCommands(program, host);
+    },
+  });
+}
+
+/** Runs a command line to its exit code, which the commands say by `finish`. */
+export async function runProgram(
+  args: readonly string[],
+  io: CliIo,
+  create: (finish: (exitCode: number) => void) => Command,
+): Promise<number> {
   let exitCode: number = exitCodes.done;
-  const program = createProgram(options, (code) => {
+  const program = create((code) => {
     exitCode = code;
   });
   try {
@@ -32,7 +63,7 @@ export async function runCli(args: readonly string[], options: CliOptions): Prom
     return exitCode;
   } catch (thrown) {
     if (thrown instanceof InvalidArgumentError) {
-      options.io.stderr.write(`error: ${thrown.message}\n(podplug ${args[0] ?? ""} --help shows how)\n`);
+      io.stderr.write(`error: ${thrown.message}\n(${program.name()} ${args[0] ?? ""} --help shows how)\n`);
       return exitCodes.usage;
     }
     // commander has written its message already.
@@ -41,18 +72,26 @@ export async function runCli(args: readonly string[], options: CliOptions): Prom
   }
 }
 
-/** The whole command line as commander knows it: what is parsed, helped with, completed and documented. */
-export function createProgram(options: CliOptions, finish: (exitCode: number) => void): Command {
-  const { io, version, programs, certificates, connect = connectLazily } = options;
-  const program = new Command("podplug");
+interface CommandLine {
+  readonly host: CommandHost;
+  readonly version: string;
+  readonly description: string;
+  readonly addCommands: (program: Command) => void;
+}
+
+/** What every program with these commands has: help, errors, exit codes. */
+export function createCommandLine({ host, version, description, addCommands }: CommandLine): Command {
+  const { io, surface } = host;
+  const { program: name } = surface;
+  const program = new Command(name);
   program
-    .description("Plugs network interfaces into running pods, and unplugs them, without a restart.")
+    .description(description)
     .version(version, "-V, --version", "print the version")
     .helpOption("-h, --help", "show help")
     .helpCommand("help [command]", "show help for a command")
     .usage("COMMAND [options]")
     .exitOverride()
-    .showHelpAfterError("(podplug --help shows how)")
+    .showHelpAfterError(`(${name} --help shows how)`)
     .configureHelp({
       subcommandTerm: (command) =>
         `${command.name()} ${command.usage().replace("[options]", "").trim()}`.trim(),
@@ -65,19 +104,10 @@ export function createProgram(options: CliOptions, finish: (exitCode: number) =>
       getOutHasColors: () => io.stdout.isTTY === true && !io.env.noColor,
       getErrHasColors: () => io.stderr.isTTY === true && !io.env.noColor,
     });
-  const host: CommandHost = { io, connect, finish };
   program.commandsGroup("Commands:");
-  addAttachCommand(program, host);
-  addDetachCommand(program, host);
-  addListCommand(program, host);
-  addWatchCommand(program, host);
-  addCheckCommand(program, host);
-  addInfoCommand(program, host);
-  addAgentCommands(program, programs, host);
-  addCertificatesCommand(program, certificates, host);
-  addCompletionCommands(program, host);
+  addCommands(program);
   for (const command of program.commands) {
-    command.showHelpAfterError(`(podplug ${command.name()} --help shows how)`);
+    command.showHelpAfterError(`(${name} ${command.name()} --help shows how)`);
   }
   program.addHelpText(
     "after",
@@ -85,12 +115,7 @@ export function createProgram(options: CliOptions, finish: (exitCode: number) =>
 Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 not found;
 4 denied; 5 unreachable; 130 interrupted.
 
-podplug COMMAND --help shows a command's options, with examples.`,
+${name} COMMAND --help shows a command's options, with examples.`,
   );
   return program;
-}
-
-async function connectLazily(options: NodeClientOptions): Promise<NodeClient> {
-  const { createNodeClient } = await import("../node-client.ts");
-  return createNodeClient(options);
 }

@@ -2,7 +2,13 @@ import { type Command, InvalidArgumentError } from "commander";
 import { isReason, PodplugError } from "../../../domain/errors.ts";
 import { describeTarget } from "../../../domain/target.ts";
 import { addSelectionOptions, readSelection, type SelectionFlags } from "../options/selection.ts";
-import { addTargetOptions, isTargetGiven, readTarget, type TargetFlags } from "../options/target.ts";
+import {
+  addTargetOptions,
+  isTargetGiven,
+  readTarget,
+  type TargetFlags,
+  targetWords,
+} from "../options/target.ts";
 import { formatDocument, isDocumentFormat } from "../output/documents.ts";
 import { formatInterfaces } from "../output/interface-table.ts";
 import { visible } from "../output/visible.ts";
@@ -21,30 +27,30 @@ export function addAttachCommand(program: Command, host: CommandHost): void {
     .description(
       "Plugs one network into a running pod and answers once the interface is usable.\nAsking again for what is there already changes nothing.",
     )
-    .usage("[options] [POD] NETWORK");
+    .usage(`[options] ${host.surface.targets === "any" ? "[POD]" : "POD"} NETWORK`);
   defineNodeCommand<AttachFlags>(command, host, {
     changes: true,
-    addOptions: (target) => addChangeOptions(addSelectionOptions(addTargetOptions(target))),
+    addOptions: (target) => addChangeOptions(addSelectionOptions(addTargetOptions(target, host.surface))),
     examples: [
-      ["Plug network net-a into pod web", "podplug attach web net-a"],
+      ["Plug network net-a into pod web", "attach web net-a"],
       [
         "With a name and an address, in namespace demo",
-        "podplug attach -n demo web net-a --interface data0 --ip 10.1.2.3/24",
+        "attach -n demo web net-a --interface data0 --ip 10.1.2.3/24",
       ],
       [
         "A network of another namespace, rate-limited",
-        "podplug attach web infra/uplink --bandwidth ingress=10M,egress=1G",
+        "attach web infra/uplink --bandwidth ingress=10M,egress=1G",
       ],
-      ["A configuration of your own", "podplug attach web --config-file macvlan.conflist"],
-      ["Into a network namespace, without Kubernetes", "podplug attach --netns /run/netns/blue net-a"],
-      ["Only see whether it would work", "podplug attach web net-a --dry-run"],
+      ["A configuration of your own", "attach web --config-file macvlan.conflist"],
+      ["Into a network namespace, without Kubernetes", "attach --netns /run/netns/blue net-a", "node"],
+      ["Only see whether it would work", "attach web net-a --dry-run"],
     ],
     async run(words, flags, invocation) {
       const { pod, rest } = takePod(words, isTargetGiven(flags));
-      const target = readTarget(pod, flags);
+      const target = readTarget(pod, flags, invocation.namespace);
       const [network] = rest;
       const missing = [
-        target === undefined ? ["POD (or --netns, --container)"] : [],
+        target === undefined ? [targetWords(host.surface)] : [],
         network === undefined && flags.configFile === undefined ? ["NETWORK (or --config-file)"] : [],
       ].flat();
       if (target === undefined || missing.length > 0)

@@ -103,7 +103,7 @@ async function carryOut(
     if (interruption.signal.aborted) return interruption.exitCode();
     const error = asPodplugError(thrown);
     const coloured = io.stderr.isTTY === true && !io.env.noColor;
-    io.stderr.write(formatError(error, "certificates", createColours(coloured)));
+    io.stderr.write(formatError(error, "podplug certificates", createColours(coloured)));
     return kinds[error.kind].exitCode;
   }
 }

@@ -2,7 +2,13 @@ import { type Command, InvalidArgumentError } from "commander";
 import { asPodplugError, type ErrorKind, failureOf } from "../../../domain/errors.ts";
 import { describeTarget, type Target } from "../../../domain/target.ts";
 import type { Invocation } from "../invocation.ts";
-import { addTargetOptions, isTargetGiven, readTarget, type TargetFlags } from "../options/target.ts";
+import {
+  addTargetOptions,
+  isTargetGiven,
+  readTarget,
+  type TargetFlags,
+  targetWords,
+} from "../options/target.ts";
 import type { CheckOutcome } from "../output/answer-documents.ts";
 import { formatDocument, isDocumentFormat } from "../output/documents.ts";
 import { formatTable } from "../output/table.ts";
@@ -23,21 +29,21 @@ export function addCheckCommand(program: Command, host: CommandHost): void {
     .description(
       "Asks the networks' plugins whether a pod's attachments are still as they should be (CNI CHECK).\nFails when one isn't.",
     )
-    .usage("[options] [POD]");
+    .usage(`[options] ${host.surface.targets === "any" ? "[POD]" : "POD"}`);
   defineNodeCommand<CheckFlags>(command, host, {
     changes: false,
     addOptions: (target) =>
-      addTargetOptions(target)
+      addTargetOptions(target, host.surface)
         .optionsGroup("Attachment:")
         .option("--interface <name>", "only this interface (default: every attachment of the pod)"),
     examples: [
-      ["Every attachment of pod web", "podplug check web"],
-      ["One of them, in namespace demo", "podplug check -n demo web --interface data0"],
+      ["Every attachment of pod web", "check web"],
+      ["One of them, in namespace demo", "check -n demo web --interface data0"],
     ],
     async run(words, flags, invocation) {
       const { pod, rest } = takePod(words, isTargetGiven(flags));
-      const target = readTarget(pod, flags);
-      if (target === undefined) throw new InvalidArgumentError("missing POD (or --netns, --container)");
+      const target = readTarget(pod, flags, invocation.namespace);
+      if (target === undefined) throw new InvalidArgumentError(`missing ${targetWords(host.surface)}`);
       if (rest.length > 0) throw new InvalidArgumentError(`too many arguments: ${rest.join(" ")}`);
       if (flags.interface !== undefined) {
         // One attachment that was asked for by name: its failure is the command's.

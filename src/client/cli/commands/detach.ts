@@ -1,7 +1,13 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { AttachmentChoice, DetachAnswer } from "../../../domain/node-api.ts";
 import { describeTarget } from "../../../domain/target.ts";
-import { addTargetOptions, isTargetGiven, readTarget, type TargetFlags } from "../options/target.ts";
+import {
+  addTargetOptions,
+  isTargetGiven,
+  readTarget,
+  type TargetFlags,
+  targetWords,
+} from "../options/target.ts";
 import { formatDocument, isDocumentFormat } from "../output/documents.ts";
 import { placeOf } from "../output/interface-columns.ts";
 import { visible } from "../output/visible.ts";
@@ -24,23 +30,23 @@ export function addDetachCommand(program: Command, host: CommandHost): void {
   defineNodeCommand<DetachFlags>(command, host, {
     changes: true,
     addOptions: (target) =>
-      addTargetOptions(target)
+      addTargetOptions(target, host.surface)
         .optionsGroup("Attachment:")
         .option("--interface <name>", "by the interface's name in the pod")
         .option("--id <id>", "by the attachment's ID (podplug list -o wide shows it)")
         .option("--force", "also when another owner made it"),
     examples: [
-      ["Unplug network net-a from pod web", "podplug detach web net-a"],
-      ["By the interface's name, in namespace demo", "podplug detach -n demo web --interface data0"],
-      ["By its ID, wherever it is", "podplug detach --id 7f3a…"],
-      ["From a network namespace", "podplug detach --netns /run/netns/blue net-a"],
+      ["Unplug network net-a from pod web", "detach web net-a"],
+      ["By the interface's name, in namespace demo", "detach -n demo web --interface data0"],
+      ["By its ID, wherever it is", "detach --id 7f3a…"],
+      ["From a network namespace", "detach --netns /run/netns/blue net-a", "node"],
     ],
     async run(words, flags, invocation) {
       const { pod, rest } = takePod(words, isTargetGiven(flags));
-      const target = readTarget(pod, flags);
+      const target = readTarget(pod, flags, invocation.namespace);
       const which = readChoice(rest, flags);
       if (target === undefined && which.by !== "id") {
-        throw new InvalidArgumentError("missing POD (or --netns, --container, --id)");
+        throw new InvalidArgumentError(`missing ${targetWords(host.surface, "--id")}`);
       }
       const where = target === undefined ? "" : ` from ${describeTarget(target)}`;
       const request = { target, which, force: flags.force };

@@ -14,11 +14,8 @@ export function addInfoCommand(program: Command, host: CommandHost): void {
     changes: false,
     addOptions: (same) => same,
     examples: [
-      ["The agent of this node", "podplug info"],
-      [
-        "Another node's, by its TLS port",
-        "podplug info --server https://node-1:7654 --ca ca.crt --token-file token",
-      ],
+      ["The agent of this node", "info"],
+      ["Another node's, by its TLS port", "info --server https://node-1:7654 --ca ca.crt --token-file token"],
     ],
     async run(words, _flags, invocation) {
       if (words.length > 0) throw new InvalidArgumentError(`too many arguments: ${words.join(" ")}`);

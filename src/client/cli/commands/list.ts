@@ -17,14 +17,14 @@ export function addListCommand(program: Command, host: CommandHost): void {
     .usage("[options] [POD]");
   defineNodeCommand<ScopeFlags>(command, host, {
     changes: false,
-    addOptions: addScopeOptions,
+    addOptions: (target) => addScopeOptions(target, host.surface),
     examples: [
-      ["The pods of namespace default, and bare network namespaces", "podplug list"],
-      ["One pod, with owners, IDs and failures", "podplug list -n demo web -o wide"],
-      ["Everything on the node, for a script", "podplug list -A -o json"],
+      ["The pods of namespace default, and bare network namespaces", "list", "node"],
+      ["One pod, with owners, IDs and failures", "list -n demo web -o wide"],
+      ["Everything there is, for a script", "list -A -o json"],
     ],
     async run(words, flags, invocation) {
-      const scope = readScopeOf(words, flags);
+      const scope = readScopeOf(words, flags, invocation.namespace);
       const all = await invocation.waitFor(`listing ${describeScope(scope)}`, () =>
         invocation.api.list({ target: scope.target }, invocation.signal),
       );
@@ -43,10 +43,10 @@ export function addListCommand(program: Command, host: CommandHost): void {
   });
 }
 
-export function readScopeOf(words: readonly string[], flags: ScopeFlags): Scope {
+export function readScopeOf(words: readonly string[], flags: ScopeFlags, home: string): Scope {
   const { pod, rest } = takePod(words, isTargetGiven(flags));
   if (rest.length > 0) throw new InvalidArgumentError(`too many arguments: ${rest.join(" ")}`);
-  return readScope(pod, flags);
+  return readScope(pod, flags, home);
 }
 
 /** The node answers for one target or for all of itself; a namespace is picked out here. */
@@ -57,6 +57,6 @@ export function isInScope({ pod }: PodInterface, { namespace, bare }: Scope): bo
 
 function describeScope({ target, namespace, bare }: Scope): string {
   if (target !== undefined) return describeTarget(target);
-  if (namespace === undefined) return "any pod of the node";
+  if (namespace === undefined) return "any pod";
   return bare ? `namespace ${namespace} or in bare network namespaces` : `namespace ${namespace}`;
 }

@@ -19,13 +19,13 @@ export function addWatchCommand(program: Command, host: CommandHost): void {
     .usage("[options] [POD]");
   defineNodeCommand<ScopeFlags>(command, host, {
     changes: false,
-    addOptions: addScopeOptions,
+    addOptions: (target) => addScopeOptions(target, host.surface),
     examples: [
-      ["The pods of namespace default, and bare network namespaces", "podplug watch"],
-      ["Everything on the node, an object per line", "podplug watch -A -o json"],
+      ["The pods of namespace default, and bare network namespaces", "watch", "node"],
+      ["Everything there is, an object per line", "watch -A -o json"],
     ],
     async run(words, flags, invocation) {
-      const scope = readScopeOf(words, flags);
+      const scope = readScopeOf(words, flags, invocation.namespace);
       const layout = createTableLayout([usualRow]);
       const print = async (event: InterfaceEvent): Promise<void> => {
         if (isDocumentFormat(invocation.format)) {

@@ -1,16 +1,23 @@
 import type { Command, Option } from "commander";
 import type { PodInterface } from "../../../domain/node-api.ts";
+import { annotationEdits } from "../options/annotation.ts";
 import { readOption, readTypedLine, type TypedLine, takesValue } from "./command-line.ts";
 
 /** Tells the shell's script to complete file names by itself. */
-const filesMarker = ":files";
+export const filesMarker = ":files";
 
 /** Where candidates come from that the command line itself doesn't know. Empty when they can't be had. */
 export interface Lookup {
-  /** What the node has now, asked for with the connection options typed so far. */
-  interfaces(values: ReadonlyMap<string, string>): Promise<readonly PodInterface[]>;
+  /** What there is now, asked for with the options typed so far. */
+  present(values: ReadonlyMap<string, string>): Promise<Present>;
   /** The names in /run/netns of this machine. */
   namedNamespaces(): Promise<readonly string[]>;
+}
+
+export interface Present {
+  readonly interfaces: readonly PodInterface[];
+  /** Of a POD without one. */
+  readonly namespace: string;
 }
 
 /** Options whose values only the node or the file system knows; those with choices speak for themselves. */
@@ -35,7 +42,8 @@ type ValueSource = "namespaces" | "pods" | "interfaces" | "networks" | "ids" | "
 type NodeSource = Exclude<ValueSource, "netns" | "files">;
 
 /** What each command's arguments are, in order, when POD is among them. */
-const argumentSources: Readonly<Record<string, readonly NodeSource[]>> = {
+const argumentSources: Readonly<Record<string, readonly (NodeSource | "edits")[]>> = {
+  annotate: ["edits", "pods", "networks"],
   attach: ["pods", "networks"],
   detach: ["pods", "networks"],
   list: ["pods"],
@@ -111,6 +119,7 @@ async function ofArgument(line: TypedLine, typed: string, lookup: Lookup): Promi
   const sources = argumentSources[line.command.name()] ?? [];
   const targetGiven = line.values.has("netns") || line.values.has("container");
   const source = sources.slice(targetGiven ? 1 : 0)[line.positionals.length];
+  if (source === "edits") return matching(annotationEdits, typed);
   return source === undefined ? [] : fromNode(source, line, typed, lookup);
 }
 
@@ -120,43 +129,48 @@ async function fromNode(
   typed: string,
   lookup: Lookup,
 ): Promise<readonly string[]> {
-  const interfaces = await lookup.interfaces(line.values);
-  const names = interfaces.flatMap((one) => valueOf(source, one, line, typed) ?? []);
+  const { interfaces, namespace } = await lookup.present(line.values);
+  const home = line.values.get("namespace") ?? namespace;
+  const names = interfaces.flatMap((one) => valueOf(source, one, { line, typed, home }) ?? []);
   return matching([...new Set(names)].filter(isPlainWord), typed);
 }
 
-function valueOf(source: NodeSource, one: PodInterface, line: TypedLine, typed: string): string | undefined {
+interface Typing {
+  readonly line: TypedLine;
+  readonly typed: string;
+  /** The namespace of a POD without one. */
+  readonly home: string;
+}
+
+function valueOf(source: NodeSource, one: PodInterface, typing: Typing): string | undefined {
+  const { line, typed, home } = typing;
   switch (source) {
     case "namespaces":
       return one.pod?.namespace;
     case "pods":
       if (one.pod === undefined) return undefined;
       if (typed.includes("/")) return `${one.pod.namespace}/${one.pod.name}`;
-      return one.pod.namespace === namespaceOf(line) ? one.pod.name : undefined;
+      return one.pod.namespace === home ? one.pod.name : undefined;
     case "networks":
       // Any network may be attached; only what the target has can be detached.
-      if (line.command.name() === "detach" && !(one.state !== undefined && isOfTarget(one, line)))
+      if (line.command.name() === "detach" && !(one.state !== undefined && isOfTarget(one, typing)))
         return undefined;
       return one.network === "" ? undefined : one.network;
     case "interfaces":
-      return one.state !== undefined && isOfTarget(one, line) ? one.name : undefined;
+      return one.state !== undefined && isOfTarget(one, typing) ? one.name : undefined;
     case "ids":
       return one.attachmentId === "" ? undefined : one.attachmentId;
   }
 }
 
-function isOfTarget(one: PodInterface, line: TypedLine): boolean {
+function isOfTarget(one: PodInterface, { line, home }: Typing): boolean {
   const netns = line.values.get("netns");
   if (netns !== undefined) return one.netns === netns || one.netns.endsWith(`/${netns}`);
   if (line.values.has("container")) return true;
   const [pod] = line.positionals;
   if (pod === undefined || one.pod === undefined) return pod === undefined;
   const { namespace, name } = one.pod;
-  return pod === `${namespace}/${name}` || (pod === name && namespace === namespaceOf(line));
-}
-
-function namespaceOf(line: TypedLine): string {
-  return line.values.get("namespace") ?? "default";
+  return pod === `${namespace}/${name}` || (pod === name && namespace === home);
 }
 
 /**

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from "commander";
-import type { Target } from "../../../domain/target.ts";
+import type { PodRef, Target } from "../../../domain/target.ts";
+import type { Surface } from "../surface.ts";
 
 export interface TargetFlags {
   readonly namespace?: string;
@@ -11,21 +12,29 @@ export interface ScopeFlags extends TargetFlags {
   readonly allNamespaces?: boolean;
 }
 
-const defaultNamespace = "default";
-
-export function addTargetOptions(command: Command): Command {
-  return command
+export function addTargetOptions(command: Command, { targets, defaultNamespace }: Surface): Command {
+  command
     .optionsGroup("Target:")
-    .option("-n, --namespace <namespace>", `the pod's namespace (default: ${defaultNamespace})`)
+    .option("-n, --namespace <namespace>", `the pod's namespace (default: ${defaultNamespace})`);
+  if (targets === "pods") return command;
+  return command
     .option("--netns <path>", "a network namespace in place of a pod: its path, or its name in /run/netns")
     .option("--container <id>", "a container of the node's runtime in place of a pod");
 }
 
-export function addScopeOptions(command: Command): Command {
-  return addTargetOptions(command).option(
+export function addScopeOptions(command: Command, surface: Surface): Command {
+  return addTargetOptions(command, surface).option(
     "-A, --all-namespaces",
-    "the pods of every namespace, and bare network namespaces",
+    surface.targets === "any"
+      ? "the pods of every namespace, and bare network namespaces"
+      : "the pods of every namespace",
   );
+}
+
+/** For messages: `POD (or --netns, --container)`. */
+export function targetWords({ targets }: Surface, ...others: readonly string[]): string {
+  const options = [...(targets === "any" ? ["--netns", "--container"] : []), ...others];
+  return options.length === 0 ? "POD" : `POD (or ${options.join(", ")})`;
 }
 
 /** Whether the flags name the target, so that no POD is expected among the arguments. */
@@ -33,8 +42,8 @@ export function isTargetGiven(flags: TargetFlags): boolean {
   return flags.netns !== undefined || flags.container !== undefined;
 }
 
-/** The one target that POD or the flags name; undefined when nothing does. */
-export function readTarget(pod: string | undefined, flags: TargetFlags): Target | undefined {
+/** The one target that POD or the flags name; undefined when nothing does. A POD without a namespace is in `home`. */
+export function readTarget(pod: string | undefined, flags: TargetFlags, home: string): Target | undefined {
   const { namespace, netns, container } = flags;
   const given = [
     pod === undefined ? [] : ["POD"],
@@ -47,21 +56,20 @@ export function readTarget(pod: string | undefined, flags: TargetFlags): Target 
   }
   if (netns !== undefined) return { kind: "netns", netns };
   if (container !== undefined) return { kind: "container", containerId: container };
-  return pod === undefined ? undefined : readPod(pod, namespace);
+  return pod === undefined ? undefined : { kind: "pod", pod: readPod(pod, namespace, home) };
 }
 
 /** POD is a name, or `namespace/name` as the tables print it. */
-function readPod(text: string, namespace: string | undefined): Target {
+export function readPod(text: string, namespace: string | undefined, home: string): PodRef {
   const [first = "", second, ...rest] = text.split("/");
-  if (second === undefined)
-    return { kind: "pod", pod: { namespace: namespace ?? defaultNamespace, name: first } };
+  if (second === undefined) return { namespace: namespace ?? home, name: first };
   if (rest.length > 0 || first === "" || second === "") {
     throw new InvalidArgumentError(`${JSON.stringify(text)} isn't a pod: use NAME or NAMESPACE/NAME`);
   }
   if (namespace !== undefined && namespace !== first) {
     throw new InvalidArgumentError(`pod ${text} and --namespace ${namespace} contradict each other`);
   }
-  return { kind: "pod", pod: { namespace: first, name: second } };
+  return { namespace: first, name: second };
 }
 
 /** What a list shows: one target, one namespace's pods, or all of the node. */
@@ -73,10 +81,10 @@ export interface Scope {
   readonly bare: boolean;
 }
 
-export function readScope(pod: string | undefined, flags: ScopeFlags): Scope {
-  const target = readTarget(pod, flags);
+export function readScope(pod: string | undefined, flags: ScopeFlags, home: string): Scope {
+  const target = readTarget(pod, flags, home);
   if (flags.allNamespaces !== true) {
-    const namespace = target === undefined ? (flags.namespace ?? defaultNamespace) : undefined;
+    const namespace = target === undefined ? (flags.namespace ?? home) : undefined;
     return { target, namespace, bare: flags.namespace === undefined };
   }
   if (target !== undefined || flags.namespace !== undefined) {

@@ -18,7 +18,7 @@ export function formatError(error: PodplugError, doing: string, colours: Colours
   const lines = facts.flatMap(([name, texts]) =>
     texts.map((text, index) => `  ${colours.quiet((index === 0 ? name : "").padEnd(10))} ${text}`),
   );
-  return [`${colours.bad(`podplug ${doing}:`)} ${first}`, ...more.map((line) => `  ${line}`), ...lines]
+  return [`${colours.bad(`${doing}:`)} ${first}`, ...more.map((line) => `  ${line}`), ...lines]
     .map((line) => `${line}\n`)
     .join("");
 }

@@ -2,7 +2,8 @@ import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createHostPaths } from "../../src/agent/host-paths.ts";
+import { createHostPaths, withPathsSeen } from "../../src/agent/host-paths.ts";
+import { parseConfig } from "../../src/config.ts";
 
 let root: string;
 
@@ -37,4 +38,19 @@ test.each([
 
 test("a loop is left to whoever opens it", () => {
   expect(createHostPaths(root)("/loop/a")).toBe(join(root, "loop/a"));
+});
+
+test("the configuration's places of the host are found below its root, and the agent's own stay", () => {
+  const seenAt = createHostPaths(root);
+  const stateDir = "/var/run/state";
+  const config = parseConfig(JSON.stringify({ stateDir, cni: { confDir: "/var/run/net.d" } }), "test");
+  const { cni, dockerSocketPath, podResourcesSocketPath, ...others } = withPathsSeen(config, seenAt);
+  expect(cni).toEqual({
+    ...config.cni,
+    confDir: join(root, "run/net.d"),
+    cacheDirs: [join(root, "var/lib/cni/multus"), join(root, "var/lib/cni")],
+  });
+  expect(dockerSocketPath).toBe(join(root, "run/docker.sock"));
+  expect(podResourcesSocketPath).toBe(join(root, "var/lib/kubelet/pod-resources/kubelet.sock"));
+  expect({ ...config, ...others }).toEqual(config);
 });

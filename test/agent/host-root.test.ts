@@ -3,7 +3,6 @@ import { readdir, readFile, readlink, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { createNodeClient, type NodeClient } from "../../src/client/node-client.ts";
 import { findMarkedProcesses } from "../../src/cni/processes.ts";
 import { neverAborted } from "../../src/domain/signals.ts";
 import {
@@ -14,42 +13,11 @@ import {
 } from "../fixtures/plugins/plugin-directory.ts";
 import { failure } from "../support/failure.ts";
 import { type IpLink, makeNetns } from "../support/netns.ts";
-import { makeNode, type TestNode } from "../support/node.ts";
-import { readableLog, runAgentProgram, startAgentProgram, toldOf } from "./agent-program.ts";
-
-/* An agent in a mount namespace of its own, where what it finds by the host's paths is hidden, as in a container. */
+import { makeNode } from "../support/node.ts";
+import { readableLog, runAgentProgram, toldOf } from "./agent-program.ts";
+import { startContained } from "./contained-agent.ts";
 
 const execute = promisify(execFile);
-
-/** Runs a command where /run and `hidden` are empty, and none of its mounts reach the host. */
-const contained = (...hidden: readonly string[]) => [
-  "unshare",
-  "--mount",
-  "--propagation",
-  "private",
-  "sh",
-  "-ec",
-  `for each in /run ${hidden.join(" ")}; do mount -t tmpfs tmpfs "$each"; done; exec "$@"`,
-  "sh",
-];
-
-interface ContainedAgent extends AsyncDisposable {
-  readonly client: NodeClient;
-  readonly pid: number;
-}
-
-async function startContained(node: TestNode, ...hidden: readonly string[]): Promise<ContainedAgent> {
-  const agent = await startAgentProgram(node.configFile, contained(...hidden));
-  const client = createNodeClient({ server: `unix://${node.socket}` });
-  return {
-    client,
-    pid: agent.pid,
-    async [Symbol.asyncDispose]() {
-      await client.close();
-      await agent[Symbol.asyncDispose]();
-    },
-  };
-}
 
 test("plugins, their delegates, leases and namespaces are the host's, and nothing is left in the container", async () => {
   await using node = await makeNode({ config: { hostRoot: "/proc/1/root", ...readableLog } });
@@ -57,8 +25,8 @@ test("plugins, their delegates, leases and namespaces are the host's, and nothin
   const subnet = { type: "host-local", dataDir: leases, ranges: [[{ subnet: node.subnet }]] };
   await node.defineNetwork("data", [node.bridgePlugin({ ipam: subnet })]);
   await using netns = await makeNetns("contained");
-  await using agent = await startContained(node, "/usr/lib/cni");
-  expect(await readdir(`/proc/${agent.pid}/root/usr/lib/cni`)).toEqual([]);
+  await using agent = await startContained(node, { hidden: ["/usr/lib/cni"] });
+  expect(await readdir(`/proc/${agent.program.pid}/root/usr/lib/cni`)).toEqual([]);
 
   // By the way that Docker names it, which leads over an absolute link.
   const target = { kind: "netns", netns: `/var${netns.path}` } as const;
@@ -67,7 +35,7 @@ test("plugins, their delegates, leases and namespaces are the host's, and nothin
   const [, link] = await netns.ipJson<IpLink[]>("addr");
   expect(link).toMatchObject({ ifname: "net1", address: attached.mac, ifindex: attached.index });
   expect(await readdir(join(leases, "data"))).toContain(attached.ips[0]?.split("/")[0]);
-  const own = await readdir(`/proc/${agent.pid}/root/run`);
+  const own = await readdir(`/proc/${agent.program.pid}/root/run`);
   expect(own.filter((name) => ["netns", basename(leases)].includes(name))).toEqual([]);
   expect(
     await agent.client.list({ target: { kind: "netns", netns: netns.name } }, neverAborted),
@@ -97,15 +65,15 @@ test("a plugin runs in the host's mount namespace, and what it mounts is mounted
   await node.defineNetwork("mounting", [node.bridgePlugin(), { type: "mounting" }]);
   await using netns = await makeNetns("contained");
   await using agent = await startContained(node);
-  const own = await readlink(`/proc/${agent.pid}/ns/mnt`);
+  const own = await readlink(`/proc/${agent.program.pid}/ns/mnt`);
   const target = { kind: "netns", netns: netns.path } as const;
   await agent.client.attach({ target, network: { name: "mounting", interface: "net1" } }, neverAborted);
   const host = await readlink("/proc/1/ns/mnt");
   expect((await readFile(`${plugins.path}/seen`, "utf8")).trim()).toBe(host);
   expect(own).not.toBe(host);
-  expect(await readlink(`/proc/${agent.pid}/ns/mnt`)).toBe(own);
+  expect(await readlink(`/proc/${agent.program.pid}/ns/mnt`)).toBe(own);
   expect((await execute("findmnt", ["/run/mounted"])).stdout).toContain("podplug-test");
-  expect(await readFile(`/proc/${agent.pid}/mounts`, "utf8")).not.toContain("podplug-test");
+  expect(await readFile(`/proc/${agent.program.pid}/mounts`, "utf8")).not.toContain("podplug-test");
   const which = { by: "interface", interface: "net1" } as const;
   await agent.client.detach({ target, which }, neverAborted);
   expect(await readFile("/proc/mounts", "utf8")).not.toContain("podplug-test");
@@ -120,7 +88,7 @@ test("podplug's own plugins run where the agent is, with its tools", async () =>
   const target = { kind: "netns", netns: netns.path } as const;
   await agent.client.attach({ target, network: { name: "tenant", interface: "net1" } }, neverAborted);
   // What it keeps is in the container's /run, which the host's has to be mounted over.
-  expect(await readdir(`/proc/${agent.pid}/root/run/podplug/uplinks`)).toContain("lock");
+  expect(await readdir(`/proc/${agent.program.pid}/root/run/podplug/uplinks`)).toContain("lock");
   await agent.client.detach({ target, which: { by: "interface", interface: "net1" } }, neverAborted);
   await expect(execute("ip", ["link", "show", "ppvx4711"])).rejects.toThrow();
 });
@@ -134,7 +102,7 @@ test("a plugin of the host that hangs is ended with all it started", async () =>
   });
   await node.defineNetwork("hanging", [node.bridgePlugin(), { type: "hanging" }]);
   await using netns = await makeNetns("contained");
-  await using agent = await startContained(node, "/usr/lib/cni");
+  await using agent = await startContained(node, { hidden: ["/usr/lib/cni"] });
   const target = { kind: "netns", netns: netns.path } as const;
   await expect(
     agent.client.attach({ target, network: { name: "hanging", interface: "net1" } }, neverAborted),

@@ -65,7 +65,7 @@ export async function runK8contivnet(
     return 0;
   } catch (thrown) {
     const error = asPodplugError(thrown);
-    stderr.write(formatError(error, `k8contivnet ${command}`, createColours(false)));
+    stderr.write(formatError(error, `podplug k8contivnet ${command}`, createColours(false)));
     return kinds[error.kind].exitCode;
   }
 }

@@ -60,7 +60,7 @@ export async function runUntilStopped(
     const faults = reason === "INVALID_CONFIGURATION" && details?.includes("\n");
     const told = new PodplugError(reason, faults ? `${configFile}:\n${details}` : message);
     const coloured = "isTTY" in stderr && stderr.isTTY && !env["NO_COLOR"];
-    stderr.write(formatError(told, command, createColours(coloured)));
+    stderr.write(formatError(told, `podplug ${command}`, createColours(coloured)));
     return kinds[kind].exitCode;
   }
 }

@@ -1,12 +1,11 @@
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
 import { run, useCluster } from "./support/cluster.ts";
 import { defineForeignObjects, dryRun, renderKustomization } from "./support/manifests.ts";
 
 const cluster = useCluster();
 const chart = join(import.meta.dirname, "../../deploy/helm/podplug");
-const cleanup = new AsyncDisposableStack();
 const on = { enabled: true };
 const tls = (certificates: string) => ({ ...on, certificates });
 
@@ -56,10 +55,7 @@ const pairs: readonly (readonly [
   ],
 ];
 
-beforeAll(async () => {
-  cleanup.use(await defineForeignObjects(cluster));
-});
-afterAll(() => cleanup.disposeAsync());
+beforeAll(() => defineForeignObjects(cluster));
 
 describe("the chart with", () => {
   test.each(pairs)("%s is the same as kustomize's %s with %j", async (_what, folder, components, values) => {

@@ -12,9 +12,7 @@ const foldersIn = (folder: string): Promise<string[]> => readdir(join(kustomizat
 const overlays = (await foldersIn("overlays")).map((name) => `overlays/${name}`);
 const components = await foldersIn("components");
 
-beforeAll(async () => {
-  cleanup.use(await defineForeignObjects(cluster));
-});
+beforeAll(() => defineForeignObjects(cluster));
 afterAll(() => cleanup.disposeAsync());
 
 describe("the API server takes every object, strictly read,", () => {

@@ -60,15 +60,10 @@ export async function dryRun(cluster: Cluster, manifests: string): Promise<reado
   return answer.trim().split("\n");
 }
 
-/** Definitions of the objects of cert-manager, the Prometheus operator and OpenShift, until disposed of. */
-export async function defineForeignObjects(cluster: Cluster): Promise<AsyncDisposable> {
+/** Definitions of the objects of cert-manager, the Prometheus operator and OpenShift, which stay: taking them back takes a minute. */
+export async function defineForeignObjects(cluster: Cluster): Promise<void> {
   const folder = "/run/podplug-cluster/crds/";
   // By the server: the largest don't fit into an annotation.
   await cluster.kubectl("apply", "--server-side", "-f", folder);
   await cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", folder);
-  return {
-    async [Symbol.asyncDispose]() {
-      await cluster.kubectl("delete", "-f", folder);
-    },
-  };
 }

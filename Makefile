@@ -88,15 +88,14 @@ dist/podplug.cjs: $(shell find src gen/.) package.json package-lock.json scripts
 
 BUILDER ?= docker
 
-# Debian's part of it is as new as Debian's packages are.
-image: ## the container image podplug:VERSION (ARCH=arm64: for other machines; BUILDER=podman)
-	@rm -f .cache/image/base/$(ARCH).tar
-	@$(MAKE) --silent .cache/image/base/$(ARCH).tar
-	@deploy/image/context.sh .cache/image/context .cache/image/base $(ARCH)
-	@$(BUILDER) build --platform linux/$(ARCH) --build-arg TARGETARCH=$(ARCH) \
-	  --build-arg VERSION=$(shell node -p 'require("./package.json").version') \
-	  --build-arg COMMIT=$(shell git rev-parse HEAD) \
-	  --tag podplug:$(shell node -p 'require("./package.json").version') .cache/image/context
+# Debian's part of it is as new as Debian's packages are; with BASE there is none.
+image: ## the container image podplug:VERSION (ARCH=arm64: for other machines; BUILDER=podman; BASE=an image)
+	@$(if $(BASE),,rm -f .cache/image/base/$(ARCH).tar && $(MAKE) --silent .cache/image/base/$(ARCH).tar)
+	@deploy/image/context.sh .cache/image/context $(if $(BASE),none,.cache/image/base) $(ARCH)
+	@$(BUILDER) build --platform linux/$(ARCH) --build-arg TARGETARCH=$(ARCH) $(if $(BASE),--build-arg BASE=$(BASE)) \
+	  --build-arg VERSION="$$(node -p 'require("./package.json").version')" \
+	  --build-arg COMMIT="$$(git rev-parse HEAD)" \
+	  --tag "podplug:$$(node -p 'require("./package.json").version')" .cache/image/context
 
 .cache/image/base/%.tar: deploy/image/base.sh
 	@scripts/setup.sh image

@@ -3,6 +3,7 @@
 # Node.js, koffi's native part and the base.
 #
 #   context.sh CONTEXT BASES ARCH…     amd64, arm64; BASES/ARCH.tar is base.sh's
+#   context.sh CONTEXT none ARCH…      for another base
 set -eu
 root=$(CDPATH='' cd -P "$(dirname "$0")/../.." && pwd)
 context=$1
@@ -22,7 +23,7 @@ fail() {
 rm -rf "$context"
 mkdir -p "$context/podplug/node_modules"
 context=$(CDPATH='' cd -P "$context" && pwd)
-bases=$(CDPATH='' cd -P "$bases" && pwd)
+[ "$bases" = none ] || bases=$(CDPATH='' cd -P "$bases" && pwd)
 cd "$root"
 cp "$root/deploy/image/Dockerfile" "$context/"
 cp -R "$root/bin" "$root/plugins" "$root/LICENSE" "$context/podplug/"
@@ -70,6 +71,7 @@ for arch; do
     >"$into/third-party-licenses"
   rm -rf "$context/$arch/npm"
 
+  [ "$bases" != none ] || continue
   cp "$bases/$arch.tar" "$context/$arch/base.tar"
   tar --list --file "$context/$arch/base.tar" | sed 's/.*\///' | sort -u >"$context/$arch/base.files"
   for program in "$into/toolchain/node_modules/.bin/node" "$into/node_modules/$native/linux_$cpu/koffi.node"; do

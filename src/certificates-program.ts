@@ -7,7 +7,7 @@ import { systemClock } from "./domain/clock.ts";
 import { PodplugError } from "./domain/errors.ts";
 import { createKubeAccess, type KubeLocation } from "./kube/access.ts";
 import { createApiClient } from "./kube/api-client.ts";
-import { createSecrets } from "./kube/secrets.ts";
+import { createDataObjects } from "./kube/data-objects.ts";
 
 /** `podplug certificates`: composes the store that the request names. */
 export async function provideRequested(
@@ -26,8 +26,13 @@ export async function provideRequested(
   }
   const { namespace } = place;
   using access = await createKubeAccess(locationOf(place.kubeconfig, env));
-  const secrets = createSecrets({ client: createApiClient({ access, clock: systemClock }), namespace });
-  return await provideCertificate({ ...options, store: createSecretStore(secrets, namespace) }, signal);
+  const client = createApiClient({ access, clock: systemClock });
+  const store = createSecretStore({
+    secrets: createDataObjects({ client, namespace, kind: "Secret" }),
+    configMaps: createDataObjects({ client, namespace, kind: "ConfigMap" }),
+    namespace,
+  });
+  return await provideCertificate({ ...options, store }, signal);
 }
 
 function locationOf(

@@ -1,7 +1,15 @@
+/** The ConfigMap by which a cluster's users know the authority. */
+export const authorityConfigMap = "podplug-ca";
+
 /** PEM texts, either of which may be missing: a run may have ended between the two. */
 export interface StoredPair {
   readonly certificate?: string | undefined;
   readonly key?: string | undefined;
+}
+
+export interface StoredCertificate extends StoredPair {
+  /** The authority's certificate as it lies beside this one. */
+  readonly authority?: string | undefined;
 }
 
 export interface KeyPair {
@@ -21,11 +29,9 @@ export interface CertificateStore {
   authority(signal: AbortSignal): Promise<StoredPair>;
   /** UNREACHABLE when somebody else kept one since it was read. */
   keepAuthority(pair: KeyPair, signal: AbortSignal): Promise<void>;
-  /** `authority` is the authority's certificate as it lies beside this one. */
-  certificate(
-    name: string,
-    signal: AbortSignal,
-  ): Promise<StoredPair & { readonly authority?: string | undefined }>;
+  /** Puts the authority's certificate where callers find it, unless it is there. */
+  publishAuthority(certificate: string, signal: AbortSignal): Promise<void>;
+  certificate(name: string, signal: AbortSignal): Promise<StoredCertificate>;
   keepCertificate(
     name: string,
     pair: KeyPair & { readonly authority: string },

@@ -76,6 +76,8 @@ export function createDirectoryStore(directory: string): CertificateStore {
       }
       await write("ca.crt", certificate, 0o644);
     },
+    // It is in the directory.
+    publishAuthority: () => Promise.resolve(),
     certificate: async (name) => ({
       certificate: await read(`${name}.crt`),
       key: await read(`${name}.key`, true),

@@ -48,6 +48,7 @@ export async function provideCertificate(
   });
   const told: string[] = [];
   const authority = await provideAuthority();
+  await store.publishAuthority(authority.certificate, signal);
   const place = store.placeOf(name);
   const found = await store.certificate(name, signal);
   const { certificate, key } = found;

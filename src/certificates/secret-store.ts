@@ -1,21 +1,27 @@
-import type { Secret, Secrets } from "../kube/contract.ts";
-import type { CertificateStore, StoredPair } from "./contract.ts";
+import type { DataObject, DataObjects } from "../kube/contract.ts";
+import { authorityConfigMap, type CertificateStore, type StoredCertificate } from "./contract.ts";
 
-/** Where the authority is. */
+/** Where the authority and its key are. */
 const authoritySecret = "podplug-ca";
 
 /**
  * Secrets of a cluster, in the form that Kubernetes has for TLS (`tls.crt`,
- * `tls.key`, and `ca.crt` beside them), which cert-manager takes as well.
+ * `tls.key`, and `ca.crt` beside them), which cert-manager takes as well; and a
+ * ConfigMap with `ca.crt` for those who may read no Secret.
  */
-export function createSecretStore(secrets: Secrets, namespace: string): CertificateStore {
+export function createSecretStore({
+  secrets,
+  configMaps,
+  namespace,
+}: {
+  readonly secrets: DataObjects;
+  readonly configMaps: DataObjects;
+  readonly namespace: string;
+}): CertificateStore {
   // What was read is what a write replaces.
-  const seen = new Map<string, Secret | undefined>();
+  const seen = new Map<string, DataObject | undefined>();
 
-  async function read(
-    name: string,
-    signal: AbortSignal,
-  ): Promise<StoredPair & { authority?: string | undefined }> {
+  async function read(name: string, signal: AbortSignal): Promise<StoredCertificate> {
     const secret = await secrets.read(name, signal);
     seen.set(name, secret);
     const { data = {} } = secret ?? {};
@@ -32,6 +38,11 @@ export function createSecretStore(secrets: Secrets, namespace: string): Certific
     async keepAuthority({ certificate, key }, signal) {
       const data = { "tls.crt": certificate, "tls.key": key };
       await secrets.write(authoritySecret, data, seen.get(authoritySecret), signal);
+    },
+    async publishAuthority(certificate, signal) {
+      const known = await configMaps.read(authorityConfigMap, signal);
+      if (known?.data["ca.crt"] === certificate) return;
+      await configMaps.write(authorityConfigMap, { "ca.crt": certificate }, known, signal);
     },
     certificate: read,
     async keepCertificate(name, { certificate, key, authority }, signal) {

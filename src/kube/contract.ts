@@ -160,24 +160,25 @@ export interface Reviewer {
   may(user: KubeUser, access: ReviewedAccess | ReviewedPath, signal: AbortSignal): Promise<AccessVerdict>;
 }
 
-export interface Secret {
+/** What a Secret or a ConfigMap holds. */
+export interface DataObject {
   readonly resourceVersion: string;
   /** Texts, decoded. */
   readonly data: Readonly<Record<string, string>>;
 }
 
-/** The Secrets of one namespace. */
-export interface Secrets {
+/** The Secrets or the ConfigMaps of one namespace. */
+export interface DataObjects {
   /** Undefined when there is none. */
-  read(name: string, signal: AbortSignal): Promise<Secret | undefined>;
+  read(name: string, signal: AbortSignal): Promise<DataObject | undefined>;
   /**
-   * Sets these keys of the Secret that was read before, or of a new one where
+   * Sets these keys of the object that was read before, or of a new one where
    * there was none. UNREACHABLE when it isn't as it was.
    */
   write(
     name: string,
     data: Readonly<Record<string, string>>,
-    before: Secret | undefined,
+    before: DataObject | undefined,
     signal: AbortSignal,
   ): Promise<void>;
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parse } from "yaml";
+import { parseAllDocuments } from "yaml";
 import type { CertificateRequest } from "../../src/client/cli/options/certificate.ts";
 import { PodplugError } from "../../src/domain/errors.ts";
 import { cli, startCli } from "./cli-in-memory.ts";
@@ -63,15 +63,23 @@ test("a server's first name may be longer than a common name, which nobody looks
   ]);
 });
 
-test("-o secret prints the Secret that the agents mount, and remarks elsewhere", async () => {
+test("-o secret prints the Secret that the agents mount, the ConfigMap that callers read, and remarks elsewhere", async () => {
   const { stdout, stderr } = await certificates("server --dir pki -o secret -n net".split(" "));
-  expect(parse(stdout)).toEqual({
-    apiVersion: "v1",
-    kind: "Secret",
-    metadata: { name: "podplug-tls", namespace: "net" },
-    type: "kubernetes.io/tls",
-    data: { "ca.crt": btoa("authority\n"), "tls.crt": btoa("certificate\n"), "tls.key": btoa("key\n") },
-  });
+  expect(parseAllDocuments(stdout).map((document) => document.toJS() as object)).toEqual([
+    {
+      apiVersion: "v1",
+      kind: "Secret",
+      metadata: { name: "podplug-tls", namespace: "net" },
+      type: "kubernetes.io/tls",
+      data: { "ca.crt": btoa("authority\n"), "tls.crt": btoa("certificate\n"), "tls.key": btoa("key\n") },
+    },
+    {
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name: "podplug-ca", namespace: "net" },
+      data: { "ca.crt": "authority\n" },
+    },
+  ]);
   expect(stderr).toBe("made it\n");
 });
 

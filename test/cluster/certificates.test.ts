@@ -7,7 +7,7 @@ import { systemClock } from "../../src/domain/clock.ts";
 import { neverAborted as signal } from "../../src/domain/signals.ts";
 import { createKubeAccess } from "../../src/kube/access.ts";
 import { createApiClient } from "../../src/kube/api-client.ts";
-import { createSecrets } from "../../src/kube/secrets.ts";
+import { createDataObjects } from "../../src/kube/data-objects.ts";
 import { podplug } from "../client/cli-process.ts";
 import { certificateStoreContract } from "../contracts/certificate-store.ts";
 import { startClusterAgent } from "./support/agent.ts";
@@ -22,10 +22,12 @@ describe("a store in a cluster's Secrets", () => {
     const namespace = cleanup.use(await cluster.makeNamespace());
     const access = cleanup.use(await createKubeAccess({ kind: "kubeconfig", path: cluster.kubeconfigPath }));
     const client = createApiClient({ access, clock: systemClock });
-    const secrets = createSecrets({ client, namespace: namespace.name });
+    const shared = { client, namespace: namespace.name };
+    const secrets = createDataObjects({ ...shared, kind: "Secret" });
+    const configMaps = createDataObjects({ ...shared, kind: "ConfigMap" });
     const held = cleanup.move();
     return {
-      open: () => createSecretStore(secrets, namespace.name),
+      open: () => createSecretStore({ secrets, configMaps, namespace: namespace.name }),
       [Symbol.asyncDispose]: () => held.disposeAsync(),
     };
   });
@@ -83,6 +85,25 @@ describe("component certificates", () => {
     await apply();
     expect(await asTheJob(agents)).toMatch(/^Secret podplug\/podplug-tls is good until /);
     expect(await asTheJob(prometheus)).toMatch(/^Secret podplug\/podplug-prometheus is good until /);
+  });
+
+  test("tells the authority to who may read no Secret, again when it was lost", async () => {
+    const certificateIn = (object: string, key: string): Promise<string> =>
+      cluster.kubectl("-n", "podplug", "get", object, "-o", `jsonpath={.data.${key.replace(".", "\\.")}}`);
+    const told = () => certificateIn("configmap/podplug-ca", "ca.crt");
+    const authority = Buffer.from(await certificateIn("secret/podplug-ca", "tls.crt"), "base64").toString();
+    expect(await told()).toBe(authority);
+    await cluster.kubectl(
+      "-n",
+      "podplug",
+      "patch",
+      "configmap",
+      "podplug-ca",
+      "-p",
+      '{"data": {"ca.crt": ""}}',
+    );
+    await asTheJob(agents);
+    expect(await told()).toBe(authority);
   });
 
   test("has made what openssl finds sound", async () => {

@@ -6,13 +6,13 @@ import { PodplugError } from "../../src/domain/errors.ts";
 import { neverAborted as signal } from "../../src/domain/signals.ts";
 import { createKubeAccess } from "../../src/kube/access.ts";
 import { type ApiClient, createApiClient } from "../../src/kube/api-client.ts";
-import { networkStatusAnnotation } from "../../src/kube/contract.ts";
+import { type DataObjects, networkStatusAnnotation } from "../../src/kube/contract.ts";
+import { createDataObjects } from "../../src/kube/data-objects.ts";
 import { createDefinitionReader } from "../../src/kube/definition-reader.ts";
 import { createEventRecorder } from "../../src/kube/event-recorder.ts";
 import { createOwnWrites } from "../../src/kube/own-writes.ts";
 import { startPodFeed } from "../../src/kube/pod-feed.ts";
 import { createReviewer } from "../../src/kube/reviewer.ts";
-import { createSecrets } from "../../src/kube/secrets.ts";
 import { createPodStatusWriter } from "../../src/kube/status-writer.ts";
 import { failure } from "../support/failure.ts";
 import { createRecordingLog } from "../support/recording-log.ts";
@@ -56,12 +56,10 @@ const uses: Readonly<Record<string, (use: Use) => Promise<unknown>>> = {
       { verb: "get", path: "/metrics" },
       signal,
     ),
-  "get secrets": ({ client }) =>
-    createSecrets({ client, namespace: namespace.name }).read("podplug-ca", signal),
-  "patch secrets": async ({ client }) => {
-    const secrets = createSecrets({ client, namespace: namespace.name });
-    await secrets.write("podplug-ca", { "tls.crt": "any" }, await secrets.read("podplug-ca", signal), signal);
-  },
+  "get secrets": ({ client }) => dataObjects(client, "Secret").read("podplug-ca", signal),
+  "patch secrets": ({ client }) => writeAgain(dataObjects(client, "Secret")),
+  "get configmaps": ({ client }) => dataObjects(client, "ConfigMap").read("podplug-ca", signal),
+  "patch configmaps": ({ client }) => writeAgain(dataObjects(client, "ConfigMap")),
 };
 /** Shown with the certificate that is for it, in certificates.test.ts. */
 const shownElsewhere = ["get /metrics"];
@@ -101,8 +99,12 @@ const shipped = parseAllDocuments(
 
 beforeAll(async () => {
   namespace = cleanup.use(await cluster.makeNamespace());
-  const secret = { kind: "Secret", metadata: { namespace: namespace.name, name: "podplug-ca" } };
-  await cluster.apply(podManifest(namespace.name, "web"), { apiVersion: "v1", ...secret });
+  const metadata = { namespace: namespace.name, name: "podplug-ca" };
+  await cluster.apply(
+    podManifest(namespace.name, "web"),
+    { apiVersion: "v1", kind: "Secret", metadata },
+    { apiVersion: "v1", kind: "ConfigMap", metadata },
+  );
 });
 afterAll(() => cleanup.disposeAsync());
 
@@ -196,6 +198,14 @@ async function follow(client: ApiClient): Promise<void> {
 async function writeStatus({ client, pod }: Use, before: string | undefined): Promise<void> {
   const writer = createPodStatusWriter({ client, ownWrites: createOwnWrites() });
   await writer.write({ pod, before, text: JSON.stringify([{ name: randomUUID() }]) }, signal);
+}
+
+function dataObjects(client: ApiClient, kind: "Secret" | "ConfigMap"): DataObjects {
+  return createDataObjects({ client, namespace: namespace.name, kind });
+}
+
+async function writeAgain(objects: DataObjects): Promise<void> {
+  await objects.write("podplug-ca", { any: "text" }, await objects.read("podplug-ca", signal), signal);
 }
 
 /** Resolves once the event is there, `times` over. */

@@ -1,5 +1,7 @@
 import { Argument, type Command, Option } from "commander";
+import { authorityConfigMap } from "../../../certificates/contract.ts";
 import { asPodplugError, kinds } from "../../../domain/errors.ts";
+import type { JsonObject } from "../../../domain/json.ts";
 import type { CliIo } from "../io.ts";
 import {
   agentName,
@@ -11,7 +13,7 @@ import {
 } from "../options/certificate.ts";
 import { collected } from "../options/scalars.ts";
 import { createColours } from "../output/colours.ts";
-import { formatDocument } from "../output/documents.ts";
+import { formatStreamed } from "../output/documents.ts";
 import { formatError } from "../output/error-text.ts";
 import { visible } from "../output/visible.ts";
 import type { CommandHost } from "./host.ts";
@@ -64,7 +66,10 @@ export function addCertificatesCommand(
         .default(30),
     )
     .addOption(
-      new Option("-o, --output <format>", "secret: print it for kubectl apply")
+      new Option(
+        "-o, --output <format>",
+        "secret: print it for kubectl apply, a server's with ConfigMap podplug-ca",
+      )
         .choices(["text", "secret"])
         .default("text"),
     )
@@ -95,8 +100,9 @@ async function carryOut(
     const remarks = output === "secret" ? io.stderr : io.stdout;
     for (const line of provided.told) remarks.write(`${visible(line)}\n`);
     if (output === "secret") {
-      const name = request.usage === "server" && request.keptAs === "tls" ? agentSecret : request.keptAs;
-      io.stdout.write(await formatDocument(secretOf(provided, namespace, name), "yaml"));
+      for (const object of objectsOf(provided, request, namespace)) {
+        io.stdout.write(await formatStreamed(object, "yaml"));
+      }
     }
     return 0;
   } catch (thrown) {
@@ -108,13 +114,27 @@ async function carryOut(
   }
 }
 
-function secretOf({ authority, certificate, key }: ProvidedCertificate, namespace: string, name: string) {
+/** The Secret, and beside the agents' the ConfigMap by which callers know their authority. */
+function objectsOf(
+  { authority, certificate, key }: ProvidedCertificate,
+  { usage, keptAs }: CertificateRequest,
+  namespace: string,
+): readonly JsonObject[] {
   const encoded = (text: string): string => Buffer.from(text).toString("base64");
-  return {
+  const isServer = usage === "server";
+  const name = isServer && keptAs === "tls" ? agentSecret : keptAs;
+  const secret = {
     apiVersion: "v1",
     kind: "Secret",
     metadata: { name, namespace },
     type: "kubernetes.io/tls",
     data: { "ca.crt": encoded(authority), "tls.crt": encoded(certificate), "tls.key": encoded(key) },
   };
+  const configMap = {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name: authorityConfigMap, namespace },
+    data: { "ca.crt": authority },
+  };
+  return isServer ? [secret, configMap] : [secret];
 }

@@ -11,7 +11,7 @@ ARCH ?= $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,amd64)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-faults test-cluster cluster-up cluster-down check bench bench-idle bench-cluster soak fuzz build image packages test-packages gen docs fmt clean
+.PHONY: help setup demo test test-faults test-cluster cluster-up cluster-down check bench bench-idle bench-cluster soak fuzz build image packages library test-packages gen docs fmt clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -79,6 +79,11 @@ soak: ## attach and detach at full rate for 30 minutes (PODPLUG_SOAK_MINUTES): n
 build: ## bundle the program into dist/, for bin/podplug
 	@scripts/setup.sh
 	@node scripts/build.ts
+
+library: ## the npm package podplug, the client library, as dist/library and dist/podplug-VERSION.tgz
+	@scripts/setup.sh
+	@node scripts/build-library.ts
+	@cd dist && npm pack --silent ./library
 
 # The same, when a source is newer; a folder is when a file in it was added or
 # removed. gen itself would be the command above.

@@ -6,11 +6,13 @@ import type { ClusterFlags } from "./client/cli/options/cluster.ts";
 import { systemClock } from "./domain/clock.ts";
 import type { KubeLocation } from "./kube/access.ts";
 import { openCluster } from "./kube/cluster.ts";
-import type { Cluster } from "./kube/cluster-contract.ts";
+import type { AnnotatedCluster } from "./kube/cluster-contract.ts";
+import { createPodNetworks } from "./kube/pod-networks.ts";
 
 /** The cluster that kubectl itself would speak to, as the same user. */
-export function openUsersCluster({ kubeconfig, context }: ClusterFlags): Promise<Cluster> {
-  return openCluster(locationOf(kubeconfig, context), systemClock);
+export async function openUsersCluster({ kubeconfig, context }: ClusterFlags): Promise<AnnotatedCluster> {
+  const cluster = await openCluster(locationOf(kubeconfig, context), systemClock);
+  return { ...cluster, networks: createPodNetworks(cluster) };
 }
 
 /** `--kubeconfig`, then the files of KUBECONFIG, then the user's own; where there is none, the pod's account. */

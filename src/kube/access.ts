@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { Agent, type RequestOptions } from "node:https";
 import { isIPv6 } from "node:net";
 import type { KubeConfig } from "@kubernetes/client-node";
-import { messageOf, PodplugError } from "../domain/errors.ts";
+import { messageOf, PodplugError, systemCodeOf } from "../domain/errors.ts";
 import { canonicalJson } from "../domain/json.ts";
 import { type KubeconfigFiles, loadKubeconfig, tokenFileProvider } from "./kubeconfig.ts";
 
@@ -43,7 +43,7 @@ const serviceAccountDirectory = "/var/run/secrets/kubernetes.io/serviceaccount";
  */
 export async function createKubeAccess(location: KubeLocation): Promise<KubeAccess> {
   // Loaded only by a node that has a cluster: it is the largest package of all.
-  const kubernetes = await import("@kubernetes/client-node");
+  const kubernetes = await loadPackage();
   const load = async (): Promise<KubeConfig> => {
     if (location.kind === "kubeconfig") return loadKubeconfig(location, kubernetes);
     const config = new kubernetes.KubeConfig();
@@ -98,6 +98,18 @@ export async function createKubeAccess(location: KubeLocation): Promise<KubeAcce
       pool?.agent.destroy();
     },
   };
+}
+
+/** It is the library's users' to install. */
+async function loadPackage() {
+  try {
+    return await import("@kubernetes/client-node");
+  } catch (cause) {
+    if (systemCodeOf(cause) !== "ERR_MODULE_NOT_FOUND") throw cause;
+    throw new PodplugError("INVALID_CONFIGURATION", "the package @kubernetes/client-node isn't installed", {
+      cause,
+    });
+  }
 }
 
 function describe(location: KubeLocation): string {

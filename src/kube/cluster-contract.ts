@@ -52,6 +52,10 @@ export interface Cluster extends Disposable {
    * itself; why it couldn't, or ended too early, is the stream's error.
    */
   openPort(pod: ObjectKey, port: number): Duplex;
+}
+
+/** With what a user may do without podplug's agents. */
+export interface AnnotatedCluster extends Cluster {
   readonly networks: PodNetworks;
 }
 

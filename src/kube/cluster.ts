@@ -5,12 +5,14 @@ import { createKubeAccess, type KubeLocation } from "./access.ts";
 import { createApiClient } from "./api-client.ts";
 import type { AgentPod, Cluster, ObjectKey, PlacedPod } from "./cluster-contract.ts";
 import { metadataOf, stringsOf } from "./metadata.ts";
-import { createPodAnnotations } from "./pod-annotations.ts";
-import { createPodNetworks } from "./pod-networks.ts";
+import { createPodAnnotations, type PodAnnotations } from "./pod-annotations.ts";
 import { openForwardedPort } from "./port-forward.ts";
 
 /** Of the API server that the kubeconfig or the pod names. INVALID_CONFIGURATION when there is none to be found. */
-export async function openCluster(location: KubeLocation, clock: Clock): Promise<Cluster> {
+export async function openCluster(
+  location: KubeLocation,
+  clock: Clock,
+): Promise<Cluster & { readonly annotations: PodAnnotations }> {
   const access = await createKubeAccess(location);
   const client = createApiClient({ access, clock, caller: "user" });
 
@@ -75,7 +77,7 @@ export async function openCluster(location: KubeLocation, clock: Clock): Promise
       return { token, expiresAt: new Date(expirationTimestamp) };
     },
     openPort: (pod, port) => openForwardedPort({ access, pod, port }),
-    networks: createPodNetworks({ annotations: createPodAnnotations({ client }) }),
+    annotations: createPodAnnotations({ client }),
     [Symbol.dispose]: () => access[Symbol.dispose](),
   };
 }

@@ -4,6 +4,7 @@ import type { ClusterFlags } from "../../src/client/cli/options/cluster.ts";
 import { systemClock } from "../../src/domain/clock.ts";
 import { openCluster } from "../../src/kube/cluster.ts";
 import { networkStatusAnnotation, networksAnnotation } from "../../src/kube/contract.ts";
+import { createPodNetworks } from "../../src/kube/pod-networks.ts";
 import { podPath } from "../kube/cluster-world.ts";
 import { authority } from "../server/tls-server.ts";
 import { createScreen } from "./cli-in-memory.ts";
@@ -30,7 +31,9 @@ async function kubectl(line: string, world?: World, pause: () => Promise<void> =
     async openCluster(where) {
       asked.push(where);
       if (world === undefined) throw new Error("no cluster was to be asked");
-      return openCluster({ kind: "kubeconfig", path: await world.writeKubeconfig("demo") }, systemClock);
+      const path = await world.writeKubeconfig("demo");
+      const cluster = await openCluster({ kind: "kubeconfig", path }, systemClock);
+      return { ...cluster, networks: createPodNetworks(cluster) };
     },
   });
   return { code, stdout: stdout.text, stderr: stderr.text, asked };

@@ -3,6 +3,7 @@ import { systemClock } from "../../src/domain/clock.ts";
 import { openCluster } from "../../src/kube/cluster.ts";
 import { networkStatusAnnotation, networksAnnotation } from "../../src/kube/contract.ts";
 import { addNetwork, readNetworkName, removeNetwork } from "../../src/kube/edit-networks.ts";
+import { createPodNetworks } from "../../src/kube/pod-networks.ts";
 import { failure } from "../support/failure.ts";
 import { createClusterWorld, podPath } from "./cluster-world.ts";
 
@@ -76,43 +77,43 @@ async function createWorld() {
   const cluster = await openCluster({ kind: "kubeconfig", path: await world.writeKubeconfig() }, systemClock);
   onTestFinished(() => cluster[Symbol.dispose]());
   const annotations = () => world.server.get(podPath("demo/web"))?.metadata.annotations;
-  return { ...world, cluster, annotations };
+  return { ...world, networks: createPodNetworks(cluster), annotations };
 }
 
 test("an annotation is made where there was none, edited where there is one, and followed by the status", async () => {
-  const { cluster, annotations, setPod } = await createWorld();
+  const { networks, annotations, setPod } = await createWorld();
   setPod("demo/web", { annotations: { theirs: "stays" } });
-  const edited = await cluster.networks.edit({ kind: "add", pod, network: "net-a" }, signal);
+  const edited = await networks.edit({ kind: "add", pod, network: "net-a" }, signal);
   expect(annotations()).toEqual({ theirs: "stays", [networksAnnotation]: "net-a" });
   expect(edited.changed).toBe(true);
   expect(await edited.isFollowed(signal)).toBe(false);
   const status = JSON.stringify([{ name: "demo/net-a", interface: "net1" }]);
   setPod("demo/web", { annotations: { ...annotations(), [networkStatusAnnotation]: status } });
   expect(await edited.isFollowed(signal)).toBe(true);
-  const gone = await cluster.networks.edit({ kind: "del", pod, network: "net-a" }, signal);
+  const gone = await networks.edit({ kind: "del", pod, network: "net-a" }, signal);
   expect(annotations()?.[networksAnnotation]).toBe("");
   expect(await gone.isFollowed(signal)).toBe(false);
   setPod("demo/web", { annotations: { ...annotations(), [networkStatusAnnotation]: "[]" } });
   expect(await gone.isFollowed(signal)).toBe(true);
-  const again = await cluster.networks.edit({ kind: "del", pod, network: "net-a" }, signal);
+  const again = await networks.edit({ kind: "del", pod, network: "net-a" }, signal);
   expect(again.changed).toBe(false);
 });
 
 test("what somebody else writes in the same moment stays, and the edit is made to it", async () => {
-  const { cluster, annotations, setPod, server } = await createWorld();
+  const { networks, annotations, setPod, server } = await createWorld();
   setPod("demo/web", { annotations: { [networksAnnotation]: "net-a" } });
   server.trick(/^PATCH .*\/pods\/web$/, (_request, response) => {
     setPod("demo/web", { annotations: { [networksAnnotation]: "net-a,net-b" } });
     response.writeHead(422, { "content-type": "application/json" });
     response.end(JSON.stringify({ message: "testing value failed" }));
   });
-  await cluster.networks.edit({ kind: "add", pod, network: "net-c" }, signal);
+  await networks.edit({ kind: "add", pod, network: "net-c" }, signal);
   expect(annotations()).toEqual({ [networksAnnotation]: "net-a,net-b,net-c" });
 });
 
 test("a pod that isn't there is TARGET_NOT_FOUND, and what may not be patched is DENIED", async () => {
-  const { cluster, setPod, server } = await createWorld();
-  const edit = () => cluster.networks.edit({ kind: "add", pod, network: "net-a" }, signal);
+  const { networks, setPod, server } = await createWorld();
+  const edit = () => networks.edit({ kind: "add", pod, network: "net-a" }, signal);
   await expect(edit()).rejects.toEqual(failure("TARGET_NOT_FOUND", "demo/web"));
   setPod("demo/web");
   server.trick(/^PATCH /, (_request, response) => {

@@ -1,5 +1,5 @@
 import { PodplugError } from "../../domain/errors.ts";
-import type { Cluster, ObjectKey } from "../../kube/cluster-contract.ts";
+import type { AnnotatedCluster, Cluster, ObjectKey } from "../../kube/cluster-contract.ts";
 import { defaultAgentNamespace } from "../cluster/agents.ts";
 import type { CliIo } from "./io.ts";
 import {
@@ -13,7 +13,7 @@ import type { ScopeFlags } from "./options/target.ts";
 import type { Surface } from "./surface.ts";
 
 /** With the user's own kubeconfig. INVALID_CONFIGURATION when there is none. */
-export type OpenCluster = (where: ClusterFlags) => Promise<Cluster>;
+export type OpenCluster = (where: ClusterFlags) => Promise<AnnotatedCluster>;
 
 /** Long enough for any command's calls. One that watches for longer ends as its token does. */
 const tokenLifetimeSeconds = 3600;

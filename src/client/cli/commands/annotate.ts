@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { PodplugError } from "../../../domain/errors.ts";
 import { abortError } from "../../../domain/signals.ts";
 import { describeTarget } from "../../../domain/target.ts";
-import type { Cluster, NetworksEdited, ObjectKey } from "../../../kube/cluster-contract.ts";
+import type { AnnotatedCluster, NetworksEdited, ObjectKey } from "../../../kube/cluster-contract.ts";
 import { networksAnnotation } from "../../../kube/contract.ts";
 import type { OpenCluster } from "../cluster-surface.ts";
 import { runInvocation, type Terminal } from "../invocation.ts";
@@ -84,7 +84,7 @@ function readWords(words: readonly string[]): Asked {
 
 interface Change extends Omit<Asked, "pod"> {
   readonly pod: ObjectKey;
-  readonly cluster: Cluster;
+  readonly cluster: AnnotatedCluster;
   readonly flags: AnnotateFlags;
   readonly io: CliIo;
 }

@@ -42,11 +42,14 @@ test("an agent that is no pod has the rights of those that are, with every compo
 });
 
 test("every image is this version's", () => {
-  const files = [...globSync(`${kustomizations}/**/*.yaml`), join(deploy, "helm/podplug/Chart.yaml")];
+  const others = ["helm/podplug/Chart.yaml", "../examples/kubernetes/kustomization.yaml"];
+  const files = [...globSync(`${kustomizations}/**/*.yaml`), ...others.map((file) => join(deploy, file))];
   const named = files.flatMap((file) => [
-    ...readFileSync(file, "utf8").matchAll(/^ *(?:image: podplug:|version: |appVersion: )(?<version>.*)$/gm),
+    ...readFileSync(file, "utf8").matchAll(
+      /^ *(?:image: podplug:|version: |appVersion: |- .*newTag: )(?<version>\S+)/gm,
+    ),
   ]);
-  expect(named.length).toBeGreaterThanOrEqual(5);
+  expect(named.length).toBe(6);
   for (const { groups } of named) expect(groups?.["version"]).toBe(packageJson.version);
 });
 

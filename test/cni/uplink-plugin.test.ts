@@ -1,4 +1,5 @@
 import { execFile } from "node:child_process";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
@@ -99,6 +100,32 @@ test("attachments that come and go side by side leave a whole bridge, or none", 
     await run(host, "DEL", { uplink, container });
   };
   await Promise.all(Array.from({ length: 12 }, (_, index) => round(`c${index}`)));
+  expect(await links(host)).toEqual([]);
+});
+
+test("users that nobody counts any more keep their bridge for as long as they have a port on it", async () => {
+  await using host = await makeNetns("host");
+  const uplink = "vxlan 9 192.168.2.10";
+  const bridge = ["ppvx9", "ppvx9-up"];
+  const plug = async (container: string): Promise<void> => {
+    expect(await run(host, "ADD", { uplink, container })).toMatchObject({ code: 0 });
+    await host.ip("link", "add", container, "type", "veth");
+    await host.ip("link", "set", container, "master", "ppvx9");
+  };
+  const unplug = async (container: string): Promise<void> => {
+    await host.ip("link", "delete", container);
+    expect(await run(host, "DEL", { uplink, container })).toMatchObject({ code: 0 });
+  };
+  await plug("c1");
+  await plug("c2");
+  const netns = (await host.run("readlink", "/proc/self/ns/net")).replaceAll(/\D/g, "");
+  await rm(`/run/podplug/uplinks/${netns}-ppvx9`, { recursive: true });
+  await unplug("c1");
+  expect(await links(host)).toEqual(expect.arrayContaining(bridge));
+  await plug("c3");
+  await unplug("c3");
+  expect(await links(host)).toEqual(expect.arrayContaining(bridge));
+  await unplug("c2");
   expect(await links(host)).toEqual([]);
 });
 

@@ -85,12 +85,32 @@ export function removeNetwork(
       .filter((_part, at) => at !== index)
       .join(",");
   }
-  const elements = JSON.parse(text) as unknown[];
-  return JSON.stringify(
-    elements.filter((_element, at) => at !== index),
-    null,
-    text.includes("\n") ? 2 : undefined,
-  );
+  return withoutElement(text, index);
+}
+
+/** Cut out, not printed anew: whatever else stands there, and however, is its writer's. */
+function withoutElement(list: string, index: number): string {
+  const commas = topCommas(list);
+  const starts = [list.indexOf("["), ...commas];
+  const ends = [...commas, list.lastIndexOf("]")];
+  const start = starts[index] ?? 0;
+  const end = ends[index] ?? list.length;
+  // The first leaves with the comma behind it, any other with the one before it.
+  return index === 0
+    ? list.slice(0, start + 1) + list.slice(commas.length > 0 ? end + 1 : end)
+    : list.slice(0, start) + list.slice(end);
+}
+
+/** Where a JSON list has the commas between its elements. */
+function topCommas(list: string): readonly number[] {
+  const commas: number[] = [];
+  let depth = 0;
+  for (const { 0: token, index } of list.matchAll(/"(?:[^"\\]|\\.)*"|[[\]{},]/g)) {
+    if (token === "[" || token === "{") depth += 1;
+    else if (token === "]" || token === "}") depth -= 1;
+    else if (token === "," && depth === 1) commas.push(index);
+  }
+  return commas;
 }
 
 function validSelections(text: string): readonly NetworkSelection[] {

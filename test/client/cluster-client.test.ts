@@ -5,6 +5,7 @@ import { systemClock } from "../../src/domain/clock.ts";
 import { PodplugError } from "../../src/domain/errors.ts";
 import type { InterfaceEvent, NodeApi } from "../../src/domain/node-api.ts";
 import { neverAborted as signal } from "../../src/domain/signals.ts";
+import type { ServiceToken } from "../../src/kube/cluster-contract.ts";
 import { podPath } from "../kube/cluster-world.ts";
 import { eventually } from "../server/eventually.ts";
 import { authority } from "../server/tls-server.ts";
@@ -100,6 +101,36 @@ test("while a rollout goes on, the agent that stays is asked", async () => {
   setPod("podplug/agent-0", ending, { nodeName: "node-1" });
   await attach(client, "web");
   expect(first.node.attachments).toHaveLength(1);
+});
+
+test("what is detached by its ID is found wherever it is, and isn't said to be nowhere while an agent is silent", async () => {
+  const { client, first, server } = await createTwoAgents({ namespace: "empty", onFailure: () => undefined });
+  const { interface: attached } = await attach(client, "web");
+  server.ports.delete(`${podPath("podplug/agent-2")}:7654`);
+  const which = { by: "id", attachmentId: attached.attachmentId } as const;
+  expect(await client.detach({ which }, signal)).toMatchObject({ detached: true });
+  expect(first.node.attachments).toEqual([]);
+  await expect(client.detach({ which }, signal)).rejects.toEqual(failure("UNREACHABLE", "node node-2: "));
+});
+
+test("of many who need a token one asks, and none is held up or failed by another who leaves", async () => {
+  const given = Promise.withResolvers<ServiceToken>();
+  const requests: AbortSignal[] = [];
+  const cluster = {
+    requestToken: (_request: unknown, left: AbortSignal) => {
+      requests.push(left);
+      return given.promise;
+    },
+  };
+  const token = createServiceTokens({ cluster, account, lifetimeSeconds: 600, clock: systemClock });
+  const leaving = new AbortController();
+  const first = token(leaving.signal);
+  const second = token(signal);
+  leaving.abort();
+  await expect(first).rejects.toEqual(failure("CANCELED"));
+  given.resolve({ token: "one", expiresAt: new Date(Date.now() + 600_000) });
+  expect([await second, await token(signal)]).toEqual(["one", "one"]);
+  expect(requests).toHaveLength(1);
 });
 
 test("only pods are targets of a cluster, and info is a node's", async () => {

@@ -36,10 +36,20 @@ test.each([
   ["demo/net-a,net-b", "net-a", "net-b"],
   ['[{"name":"net-a"},{"name":"net-b","theirs":1}]', "demo/net-a", '[{"name":"net-b","theirs":1}]'],
   ['[\n  {"name": "net-a"}\n]', "net-a", "[]"],
+  [
+    '[\n\t{"name": "net-a"},\n\t{"name": "net-b", "theirs": [{"],": 12345678901234567890}, "\\","]}\n]',
+    "net-a",
+    '[\n\t{"name": "net-b", "theirs": [{"],": 12345678901234567890}, "\\","]}\n]',
+  ],
+  [
+    '[{"name":"net-b","theirs":[1,{"n":1.0}]} , {"name":"net-a"},{"name":"net-c"}]',
+    "net-a",
+    '[{"name":"net-b","theirs":[1,{"n":1.0}]} ,{"name":"net-c"}]',
+  ],
   ["net-a", "net-b", undefined],
   ["net-a", "net-a@data0", undefined],
   [undefined, "net-a", undefined],
-])("from %j, %s is taken away", (before, network, after) => {
+])("from %j, %s is taken away, and the rest stays as it is", (before, network, after) => {
   expect(removed(before, network)).toBe(after);
 });
 

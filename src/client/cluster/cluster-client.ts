@@ -47,9 +47,13 @@ export function createClusterClient(options: ClusterClientOptions): ClusterClien
     return (await agents.ofPod(podOf(target), signal)).client;
   }
 
-  /** Asks every agent, and answers what those said who answered. */
-  async function ofAll<T>(ask: (agent: Agent) => Promise<T>, signal: AbortSignal): Promise<readonly T[]> {
-    const found = await agents.all(namespace, signal);
+  /** Asks the agents of all nodes that pods of the namespace are on; of all nodes without one. */
+  async function askAll<T>(
+    among: string | undefined,
+    ask: (agent: Agent) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<{ readonly answers: readonly T[]; readonly failures: readonly PodplugError[] }> {
+    const found = await agents.all(among, signal);
     const failures: PodplugError[] = [...found.missing];
     const answers: T[] = [];
     const queue = [...found.agents];
@@ -63,10 +67,7 @@ export function createClusterClient(options: ClusterClientOptions): ClusterClien
       }
     };
     await Promise.all(Array.from({ length: maxAtOnce }, work));
-    const [first] = failures;
-    if (first !== undefined && (answers.length === 0 || onFailure === undefined)) throw first;
-    for (const failure of failures) onFailure?.(failure);
-    return answers;
+    return { answers, failures };
   }
 
   async function* watchAll(signal: AbortSignal): AsyncGenerator<InterfaceEvent> {
@@ -116,13 +117,26 @@ export function createClusterClient(options: ClusterClientOptions): ClusterClien
       if (request.target !== undefined) {
         return (await clientFor(request.target, signal)).detach(request, signal);
       }
-      const answers = await ofAll(({ client }) => client.detach(request, signal), signal);
-      return answers.find(({ detached }) => detached) ?? { detached: false };
+      // An ID says nothing of where it is.
+      const { answers, failures } = await askAll(
+        undefined,
+        ({ client }) => client.detach(request, signal),
+        signal,
+      );
+      const done = answers.find(({ detached }) => detached);
+      if (done !== undefined) return done;
+      // Who didn't answer may have it.
+      const [first] = failures;
+      if (first !== undefined) throw first;
+      return { detached: false };
     },
     async list({ target }, signal) {
       if (target !== undefined) return (await clientFor(target, signal)).list({ target }, signal);
-      const lists = await ofAll(({ client }) => client.list({}, signal), signal);
-      return lists.flat().sort(byPlace);
+      const { answers, failures } = await askAll(namespace, ({ client }) => client.list({}, signal), signal);
+      const [first] = failures;
+      if (first !== undefined && (answers.length === 0 || onFailure === undefined)) throw first;
+      for (const failure of failures) onFailure?.(failure);
+      return answers.flat().sort(byPlace);
     },
     async *watch({ target }, signal) {
       if (target === undefined) yield* watchAll(signal);

@@ -1,4 +1,5 @@
 import type { Clock } from "../../domain/clock.ts";
+import { unlessAborted } from "../../domain/signals.ts";
 import type { Cluster, ObjectKey, ServiceToken } from "../../kube/cluster-contract.ts";
 import type { TokenSource } from "../credentials.ts";
 
@@ -18,15 +19,34 @@ export function createServiceTokens(options: ServiceTokenOptions): TokenSource {
   const renewBeforeMs = (lifetimeSeconds * 1000) / 5;
   const isGood = ({ expiresAt }: ServiceToken): boolean =>
     expiresAt.getTime() - clock.now().getTime() > renewBeforeMs;
-  let present: Promise<ServiceToken> | undefined;
+  let last: ServiceToken | undefined;
+  /** Of many who find none one asks, for all of them: the request ends when the last of those has left. */
+  let asked: { readonly answer: Promise<ServiceToken>; readonly ending: AbortController } | undefined;
+  let waiting = 0;
+
+  function ask() {
+    const ending = new AbortController();
+    const answer = cluster
+      .requestToken({ account, audience, lifetimeSeconds }, ending.signal)
+      .then((token) => (last = token))
+      .finally(() => {
+        if (asked?.ending === ending) asked = undefined;
+      });
+    return { answer, ending };
+  }
 
   return async (signal) => {
-    const held = present;
-    const last = await held?.catch(() => undefined);
     if (last !== undefined && isGood(last)) return last.token;
-    // Of many who find none, one asks.
-    const asked = present === held ? undefined : present;
-    present = asked ?? cluster.requestToken({ account, audience, lifetimeSeconds }, signal);
-    return (await present).token;
+    const { answer, ending } = (asked ??= ask());
+    waiting += 1;
+    try {
+      return (await unlessAborted(answer, signal, "requesting a token")).token;
+    } finally {
+      waiting -= 1;
+      if (waiting === 0) {
+        ending.abort();
+        asked = undefined;
+      }
+    }
   };
 }

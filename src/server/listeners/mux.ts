@@ -37,15 +37,13 @@ export function createMux(options: {
     handler(request, response);
   };
 
-  const headersTimeout = Math.min(limits.headersTimeoutMs, limits.requestTimeoutMs);
   const http1 = createHttp1Server(
     {
       maxHeaderSize: limits.headerBytes,
-      headersTimeout,
+      headersTimeout: Math.min(limits.headersTimeoutMs, limits.requestTimeoutMs),
       requestTimeout: limits.requestTimeoutMs,
       keepAliveTimeout: limits.idleTimeoutMs,
-      // This one runs on without connections: seldom, so a slow one is cut twice as late at most.
-      connectionsCheckingInterval: headersTimeout,
+      connectionsCheckingInterval: sweepIntervalMs(limits),
     },
     handle,
   );

@@ -18,8 +18,8 @@ const { values } = parseArgs({
 const name = platformNames.find((each) => each === values.arch);
 if (name === undefined) throw new Error(`--arch is one of ${platformNames.join(", ")}`);
 
-const platform = platformOf(name);
 const out = resolve(values.out);
+const platform = platformOf(name, out);
 mkdirSync(out, { recursive: true });
 // Of versions before.
 for (const package_ of globSync([`*_${name}.deb`, `*.${platform.machine}.rpm`], { cwd: out }))

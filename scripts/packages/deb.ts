@@ -34,8 +34,7 @@ Architecture: ${architecture}
 Maintainer: podplug's maintainers <podplug@localhost>
 Installed-Size: ${Math.ceil(sizeOf(tree) / 1024)}
 Depends: libc6 (>= 2.28), libstdc++6 (>= 8), libgcc-s1 | libgcc1, init-system-helpers (>= 1.50), iproute2
-Recommends: containernetworking-plugins
-Suggests: curl
+Recommends: containernetworking-plugins, curl
 Section: admin
 Priority: optional
 Description: plugs network interfaces into running pods, and unplugs them

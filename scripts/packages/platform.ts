@@ -1,4 +1,5 @@
-import { existsSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { copyFileSync, mkdirSync } from "node:fs";
 import { arch } from "node:os";
 import { join } from "node:path";
 
@@ -31,23 +32,31 @@ export function hostPlatform(): PlatformName {
   return name;
 }
 
-export function platformOf(name: PlatformName): Platform {
+/** Another machine's Node.js and koffi are fetched into `folder`, as the lockfiles have them. */
+export function platformOf(name: PlatformName, folder: string): Platform {
   const machine = machines[name];
-  const node = nodeNames[name];
+  const cpu = nodeNames[name];
   const isHere = name === hostPlatform();
+  const modules = isHere ? root : join(folder, `npm-${name}`);
+  if (!isHere) fetchModules(cpu, modules);
   return {
     name,
     machine,
     isHere,
-    node: existing(join(root, `toolchain/node_modules/node-linux-${node}/bin/node`), node),
-    koffi: existing(join(root, `node_modules/@koromix/koffi-linux-${node}/linux_${node}/koffi.node`), node),
+    node: join(modules, `toolchain/node_modules/node-linux-${cpu}/bin/node`),
+    koffi: join(modules, `node_modules/@koromix/koffi-linux-${cpu}/linux_${cpu}/koffi.node`),
     strip: isHere ? "strip" : `${machine}-linux-gnu-strip`,
   };
 }
 
-function existing(file: string, cpu: string): string {
-  if (existsSync(file)) return file;
-  throw new Error(
-    `there is no ${file}: another processor's files come with npm ci --ignore-scripts --force --os linux --cpu ${cpu}, in the tree and in toolchain/`,
-  );
+function fetchModules(cpu: string, into: string): void {
+  for (const part of ["", "toolchain"]) {
+    mkdirSync(join(into, part), { recursive: true });
+    for (const file of ["package.json", "package-lock.json"]) {
+      copyFileSync(join(root, part, file), join(into, part, file));
+    }
+    const wanted = ["--os", "linux", "--libc", "glibc", "--cpu", cpu, "--omit", "dev"];
+    const quietly = ["--ignore-scripts", "--no-audit", "--no-fund", "--no-progress", "--loglevel", "error"];
+    execFileSync("npm", ["ci", "--prefix", join(into, part), ...wanted, ...quietly], { stdio: "inherit" });
+  }
 }

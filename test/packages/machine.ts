@@ -12,8 +12,8 @@ import type { IpLink, TestNetns } from "../support/netns.ts";
 const execute = promisify(execFile);
 const root = join(import.meta.dirname, "../..");
 
-const platform = platformOf(hostPlatform());
 const built = join(root, "dist/packages");
+const platform = platformOf(hostPlatform(), built);
 
 /** What make packages has made. */
 export const packages = {

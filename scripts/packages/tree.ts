@@ -56,6 +56,9 @@ export function layOut(folder: string, { platform, executable, version }: TreeOp
 
   const { program, koffi, packages } = executableIn(executable);
   copy(program, "/usr/bin/podplug", 0o755);
+  // By these names it is kubectl's plugin.
+  for (const name of ["kubectl-podplug", "kubectl_complete-podplug"])
+    symlinkSync("podplug", place(`/usr/bin/${name}`));
   copy(koffi, "/usr/lib/podplug/koffi.node");
   copyOwn("plugins/podplug-uplink", "/usr/lib/podplug/plugins/podplug-uplink", 0o755);
   // The names of predecessors, not on anybody's PATH: links to them are put where those were.

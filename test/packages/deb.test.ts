@@ -16,6 +16,34 @@ let attached: Awaited<ReturnType<typeof linkOf>>;
 
 const laterDeb = async (version: string): Promise<string> => buildDeb(await layOutLater(version));
 
+const shipped = [
+  "/etc/podplug/config.yaml",
+  "/usr/bin/kubectl-podplug",
+  "/usr/bin/kubectl_complete-podplug",
+  "/usr/bin/podplug",
+  "/usr/bin/podplug-kubeconfig",
+  "/usr/lib/podplug/bin/k8contivnet",
+  "/usr/lib/podplug/bin/podagent",
+  "/usr/lib/podplug/bin/podplug",
+  "/usr/lib/podplug/koffi.node",
+  "/usr/lib/podplug/plugins/podplug-uplink",
+  "/usr/lib/podplug/renew-token",
+  "/usr/lib/systemd/system/podplug-token.service",
+  "/usr/lib/systemd/system/podplug-token.timer",
+  "/usr/lib/systemd/system/podplug.service",
+  "/usr/share/bash-completion/completions/podplug",
+  "/usr/share/doc/podplug/changelog.gz",
+  "/usr/share/doc/podplug/copyright",
+  "/usr/share/doc/podplug/third-party-licenses.gz",
+  "/usr/share/fish/vendor_completions.d/podplug.fish",
+  "/usr/share/man/man1/podplug.1.gz",
+  "/usr/share/man/man5/podplug-config.5.gz",
+  "/usr/share/man/man8/podplug-kubeconfig.8.gz",
+  "/usr/share/podplug/rbac.yaml",
+  "/usr/share/podplug/token-rbac.yaml",
+  "/usr/share/zsh/site-functions/_podplug",
+];
+
 const ipam = {
   type: "host-local",
   ranges: [[{ subnet: "10.77.0.0/24" }]],
@@ -40,6 +68,17 @@ const extras: Readonly<Record<string, readonly string[]>> = {
 
 test("the package is no larger than 35 MB", () => {
   expect(statSync(packages.deb).size).toBeLessThanOrEqual(35_000_000);
+});
+
+test("it brings these files and no others, all of them root's, and none to be written to by others", async () => {
+  const listed = (await run("dpkg-deb", "--contents", packages.deb)).trim().split("\n");
+  const files = listed.flatMap((line) => {
+    const [mode = "", owner = "", , , , path = ""] = line.split(/\s+/);
+    expect(owner).toBe("root/root");
+    if (!mode.startsWith("l")) expect(mode).toMatch(/^.rw.r-.r-.$/);
+    return mode.startsWith("d") ? [] : [path.slice(1)];
+  });
+  expect(files.toSorted()).toEqual(shipped.toSorted());
 });
 
 test("what the executable links to comes with what the package depends on", async () => {
@@ -86,6 +125,16 @@ test("the installed executable attaches, lists, checks and detaches, by real plu
   await run("podplug", "detach", "--netns", pod.name, "blue");
   expect(await linkOf(pod, "data0")).toBeUndefined();
   expect(await records()).toEqual([]);
+});
+
+test("the installed executable is kubectl's plugin too, by its links", async () => {
+  expect(await run("kubectl-podplug", "--help")).toContain("Usage: kubectl podplug");
+  expect(await run("kubectl_complete-podplug", "att")).toContain("attach");
+});
+
+test("the names of predecessors start it too", async () => {
+  expect(await run("/usr/lib/podplug/bin/podagent", "-version")).toMatch(/^\d+\.\d+\.\d+/);
+  expect(await run("/usr/lib/podplug/bin/k8contivnet", "help")).toContain("k8contivnet");
 });
 
 test("what the unit forbids, no plugin of the reference ones needs", async () => {
@@ -139,7 +188,7 @@ test.each([
 test("removing it stops the agent, leaves what is plugged with its records and the configuration, and says so", async () => {
   const said = await run("dpkg", "--remove", "podplug");
   expect(said).toContain("what is plugged stays in the running pods, with its records in /var/lib/podplug");
-  expect(existsSync("/run/podplug")).toBe(false);
+  expect(existsSync("/run/podplug/podplug.sock")).toBe(false);
   expect(existsSync("/usr/bin/podplug")).toBe(false);
   expect(await linkOf(pod, "data0")).toEqual(attached);
   expect(await readFile("/etc/podplug/config.yaml", "utf8")).toBe(configuration);

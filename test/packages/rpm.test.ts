@@ -60,19 +60,30 @@ test("an upgrade starts the new agent, and keeps the edited configuration and wh
 
 test("removing it stops the agent, and keeps what is plugged with its records, and the edited configuration", async () => {
   expect(await rpm("--erase", "podplug")).toContain("what is plugged stays in the running pods");
-  expect(existsSync("/run/podplug")).toBe(false);
+  expect(existsSync("/run/podplug/podplug.sock")).toBe(false);
   expect(await linkOf(pod, "data0")).toEqual(attached);
   expect(await records()).toHaveLength(1);
   expect(await readFile("/etc/podplug/config.yaml.rpmsave", "utf8")).toBe(configuration);
 });
 
-test("installed again it unplugs that, and removed it leaves the edited configuration and the empty state", async () => {
+test("installed again it unplugs that, and removed it leaves the edited configuration and an empty state", async () => {
   await rpm("--install", packages.rpm);
   await configure();
   await run("podplug", "detach", "--netns", pod.name, "blue");
   expect(await linkOf(pod, "data0")).toBeUndefined();
   await pod[Symbol.asyncDispose]();
+  // Masked, an agent can't be disabled.
+  await run("systemctl", "mask", "podplug.service");
   await rpm("--erase", "podplug");
-  expect(await podplugFiles()).toEqual([...before, "/etc/podplug", "/var/lib/podplug"].toSorted());
+  await run("systemctl", "unmask", "podplug.service");
+  expect(await podplugFiles()).toEqual(
+    [
+      ...before,
+      "/etc/podplug",
+      "/run/podplug",
+      "/run/podplug/podplug.sock.lock",
+      "/var/lib/podplug",
+    ].toSorted(),
+  );
   expect(await records()).toEqual([]);
 });

@@ -41,7 +41,7 @@ beforeAll(async () => {
 });
 afterAll(async () => {
   await run("dpkg", "--purge", "podplug");
-  await run("rm", "-rf", "/etc/podplug", "/var/lib/podplug", "/opt/cni");
+  await run("rm", "-rf", "/etc/podplug", "/var/lib/podplug", "/run/podplug", "/opt/cni");
   await pod[Symbol.asyncDispose]();
 });
 
@@ -83,6 +83,13 @@ test("what a plugin keeps running on purpose outlives the agent", async () => {
   expect(await exists(`/proc/${kept}`)).toBe(true);
   await run("podplug", "detach", "--netns", pod.name, network);
   await run("kill", kept);
+});
+
+test("what podplug's own plugin counts in /run outlives the agent", async () => {
+  await mkdir("/run/podplug/uplinks/1-bridge", { recursive: true });
+  await writeFile("/run/podplug/uplinks/1-bridge/user", "");
+  await run("systemctl", "restart", "podplug.service");
+  expect(await exists("/run/podplug/uplinks/1-bridge/user")).toBe(true);
 });
 
 test("a configuration that can't be used is told once, and not tried again", async () => {

@@ -1,20 +1,14 @@
 import { X509Certificate } from "node:crypto";
 import type { Clock } from "../domain/clock.ts";
 import type { CertificateStore, KeyPair } from "./contract.ts";
-import { dayMs, dayOf, isNear, readAuthority, type Wanted, whyAnother } from "./verdict.ts";
-import { issueAuthority, issueLeaf, newKey } from "./x509.ts";
+import { dayMs, dayOf, mustRenew, readAuthority, type Wanted, whyAnother } from "./verdict.ts";
+import { issueAuthority, issueLeaf, newKey, renewAuthority } from "./x509.ts";
 
 /** Clocks differ between the machines of a cluster. */
 const skewMs = 5 * 60_000;
 
 const authorityName = "podplug authority";
 const authorityDays = 3650;
-/**
- * Long before the end: who verifies with the present certificate has that long
- * to get the next one. Both have the same key, so that each vouches for what
- * was issued under the other.
- */
-const authorityRenewBeforeDays = 365;
 
 export interface Provided extends KeyPair {
   readonly authority: string;
@@ -67,18 +61,20 @@ export async function provideCertificate(
   return { ...made, authority: authority.certificate, told };
 
   async function provideAuthority(): Promise<KeyPair> {
-    const stored = await store.authority(signal);
-    const known = readAuthority(stored, store.placeOf());
-    // What is issued may not outlive it.
-    const renewBeforeDays = Math.max(authorityRenewBeforeDays, wanted.days);
-    if (known?.certificate && !isNear(known.certificate, renewBeforeDays, now)) {
-      return { certificate: stored.certificate ?? "", key: known.key };
+    const home = store.placeOf();
+    const known = readAuthority(await store.authority(signal), home);
+    if (known?.certificate !== undefined && !mustRenew(known.read, { days: wanted.days, place: home }, now)) {
+      return known;
     }
-    const authorityKey = known?.key ?? newKey();
     const span = spanOf(authorityDays);
-    const next = { key: authorityKey, certificate: issueAuthority(authorityName, authorityKey, span) };
+    const isNew = known?.certificate === undefined;
+    const authorityKey = known?.key ?? newKey();
+    const next = {
+      key: authorityKey,
+      certificate: isNew ? issueAuthority(authorityName, authorityKey, span) : renewAuthority(known, span),
+    };
     await store.keepAuthority(next, signal);
-    told.push(`made the authority ${store.placeOf()}, good until ${dayOf(span.until)}`);
+    told.push(`${isNew ? "made" : "renewed"} the authority ${home}, good until ${dayOf(span.until)}`);
     return next;
   }
 }

@@ -8,6 +8,12 @@ import type { Subject } from "./x509.ts";
 
 export const dayMs = 86_400_000;
 
+/**
+ * Long before the end: who verifies with the present certificate has that long
+ * to get the next one.
+ */
+const renewAuthorityBeforeDays = 365;
+
 /** What a certificate is to be. */
 export interface Wanted {
   readonly subject: Subject;
@@ -32,21 +38,26 @@ export function whyAnother(
   const privateKey = readKey(key);
   if (found === undefined || privateKey === undefined) return "it can't be read";
   if (!found.checkPrivateKey(privateKey)) return "its key is another's";
-  if (!found.verify(authority.publicKey)) return "another authority issued it";
+  // Its name counts as much as its key: who verifies goes by both.
+  if (!found.checkIssued(authority) || !found.verify(authority.publicKey))
+    return "another authority issued it";
   if (isNear(found, wanted.renewBeforeDays, now)) return `it ends on ${dayOf(found.validToDate)}`;
   if (!isFor(found, wanted)) return "it is for others";
   return undefined;
 }
 
+/** An authority as it is kept. */
+export type KnownAuthority =
+  // A run ended before its certificate was kept: the key is as good as before.
+  | { readonly key: string; readonly certificate?: undefined }
+  | { readonly key: string; readonly certificate: string; readonly read: X509Certificate };
+
 /**
- * The authority as it is kept, if it can issue; undefined when there is none.
+ * The authority, if it can issue; undefined when there is none.
  * INVALID_CONFIGURATION when it is of no use: it is somebody's, and isn't
  * replaced unasked.
  */
-export function readAuthority(
-  { certificate, key }: StoredPair,
-  place: string,
-): { readonly key: string; readonly certificate: X509Certificate | undefined } | undefined {
+export function readAuthority({ certificate, key }: StoredPair, place: string): KnownAuthority | undefined {
   if (certificate === undefined && key === undefined) return undefined;
   if (key === undefined) {
     throw unusable(
@@ -58,16 +69,33 @@ export function readAuthority(
   if (privateKey?.asymmetricKeyDetails?.namedCurve !== "prime256v1") {
     throw unusable(place, "its key isn't an ECDSA key on P-256, without a passphrase");
   }
-  // A run ended before it was kept: the key is as good as before.
-  if (certificate === undefined) return { key, certificate: undefined };
-  const found = readCertificate(certificate);
-  if (found === undefined) throw unusable(place, "it isn't a certificate in PEM");
-  if (!found.ca) throw unusable(place, "it isn't an authority's certificate");
-  if (!found.checkPrivateKey(privateKey)) throw unusable(place, "its key is another's");
-  return { key, certificate: found };
+  if (certificate === undefined) return { key };
+  const read = readCertificate(certificate);
+  if (read === undefined) throw unusable(place, "it isn't a certificate in PEM");
+  if (!read.ca) throw unusable(place, "it isn't an authority's certificate");
+  if (!read.checkPrivateKey(privateKey)) throw unusable(place, "its key is another's");
+  return { key, certificate, read };
 }
 
-export function isNear({ validToDate }: X509Certificate, days: number, now: Date): boolean {
+/**
+ * Whether the authority gets its next certificate now: what is issued, for so
+ * many days, doesn't outlive it. INVALID_CONFIGURATION where another authority
+ * has to make it.
+ */
+export function mustRenew(
+  authority: X509Certificate,
+  { days, place }: { readonly days: number; readonly place: string },
+  now: Date,
+): boolean {
+  if (authority.checkIssued(authority) && authority.verify(authority.publicKey)) {
+    return isNear(authority, Math.max(renewAuthorityBeforeDays, days), now);
+  }
+  if (!isNear(authority, days, now)) return false;
+  const end = dayOf(authority.validToDate);
+  throw unusable(place, `it ends on ${end}, and another authority issued it: put its next certificate there`);
+}
+
+function isNear({ validToDate }: X509Certificate, days: number, now: Date): boolean {
   return validToDate.getTime() - now.getTime() < days * dayMs;
 }
 

@@ -5,6 +5,7 @@ import {
   type KeyObject,
   randomBytes,
   sign,
+  X509Certificate,
 } from "node:crypto";
 import { isIP } from "node:net";
 import { AsnConvert, OctetString } from "@peculiar/asn1-schema";
@@ -65,6 +66,8 @@ const commonNameType = "2.5.4.3";
 const organizationType = "2.5.4.10";
 const ecdsaWithSha256 = "1.2.840.10045.4.3.2";
 
+const firstCertificate = /-----BEGIN [A-Z0-9 ]*CERTIFICATE-----[^-]*-----END [A-Z0-9 ]*CERTIFICATE-----\n?/;
+
 export function newKey(): string {
   const { privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   return privateKey.export({ type: "pkcs8", format: "pem" }).toString();
@@ -88,13 +91,31 @@ export function issueAuthority(commonName: string, key: string, span: Span): str
   });
 }
 
+/**
+ * The next certificate of an authority that issued its own: with another span,
+ * and else what it was, so that each vouches for what was issued under the other.
+ * What lies beside it in its text stays.
+ */
+export function renewAuthority({ certificate, key }: KeyPair, span: Span): string {
+  const before = contentOf(certificate);
+  const next = issue({
+    span,
+    subject: before.subject,
+    issuer: before.subject,
+    publicKey: createPublicKey(key),
+    signer: key,
+    // It may name its issuer by the serial number, which is another now.
+    extensions: (before.extensions ?? []).filter(({ extnID }) => extnID !== id_ce_authorityKeyIdentifier),
+  });
+  return certificate.replace(firstCertificate, next);
+}
+
 /** A certificate for a server or a client, with a key of its own. */
 export function issueLeaf(options: LeafOptions, authority: KeyPair): KeyPair {
   const key = newKey();
   const publicKey = createPublicKey(key);
-  const issuer = AsnConvert.parse(derOf(authority.certificate), Certificate).tbsCertificate;
+  const issuer = contentOf(authority.certificate);
   const purpose = options.usage === "server" ? id_kp_serverAuth : id_kp_clientAuth;
-  const issuerKey = keyIdentifier(createPublicKey(authority.key));
   const extensions = [
     extension(id_ce_basicConstraints, new BasicConstraints({ cA: false }), "critical"),
     extension(id_ce_keyUsage, new KeyUsage(KeyUsageFlags.digitalSignature), "critical"),
@@ -102,7 +123,7 @@ export function issueLeaf(options: LeafOptions, authority: KeyPair): KeyPair {
     extension(id_ce_subjectKeyIdentifier, new SubjectKeyIdentifier(keyIdentifier(publicKey))),
     extension(
       id_ce_authorityKeyIdentifier,
-      new AuthorityKeyIdentifier({ keyIdentifier: new KeyIdentifier(issuerKey) }),
+      new AuthorityKeyIdentifier({ keyIdentifier: new KeyIdentifier(keyIdentifierIn(issuer)) }),
     ),
   ];
   if (options.names.length > 0) {
@@ -181,18 +202,29 @@ function extension(extnID: string, value: unknown, critical?: "critical"): Exten
   return new Extension({ extnID, critical: critical !== undefined, extnValue });
 }
 
+/** As the certificate itself says: not every authority has it by the method below. */
+function keyIdentifierIn({ extensions, subjectPublicKeyInfo }: TBSCertificate): ArrayBuffer | OctetString {
+  const told = extensions?.find(({ extnID }) => extnID === id_ce_subjectKeyIdentifier);
+  if (told) return AsnConvert.parse(told.extnValue, SubjectKeyIdentifier).buffer;
+  return digestOf(subjectPublicKeyInfo);
+}
+
 /** RFC 5280, 4.2.1.2, method 1: of the key's bits alone. */
 function keyIdentifier(publicKey: KeyObject): ArrayBuffer {
-  const bits = new Uint8Array(spkiOf(publicKey).subjectPublicKey);
-  return bufferOf(createHash("sha1").update(bits).digest());
+  return digestOf(spkiOf(publicKey));
+}
+
+function digestOf({ subjectPublicKey }: SubjectPublicKeyInfo): ArrayBuffer {
+  return bufferOf(createHash("sha1").update(new Uint8Array(subjectPublicKey)).digest());
 }
 
 function spkiOf(publicKey: KeyObject): SubjectPublicKeyInfo {
   return AsnConvert.parse(publicKey.export({ type: "spki", format: "der" }), SubjectPublicKeyInfo);
 }
 
-function derOf(pem: string): Buffer {
-  return Buffer.from(pem.replaceAll(/-----[^-]+-----|\s/g, ""), "base64");
+/** Of the first certificate that the text has. */
+function contentOf(pem: string): TBSCertificate {
+  return AsnConvert.parse(new X509Certificate(pem).raw, Certificate).tbsCertificate;
 }
 
 /** Of its own: Node's small buffers share one. */

@@ -1,4 +1,4 @@
-import { X509Certificate } from "node:crypto";
+import { createPublicKey, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createDirectoryStore } from "../../src/certificates/directory-store.ts";
 import { type Provided, provideCertificate } from "../../src/certificates/provide.ts";
 import type { Wanted } from "../../src/certificates/verdict.ts";
+import { issueAuthority } from "../../src/certificates/x509.ts";
 import { systemClock } from "../../src/domain/clock.ts";
 import { neverAborted as signal } from "../../src/domain/signals.ts";
 import { createAuthority } from "../support/certificates.ts";
@@ -127,6 +128,72 @@ describe("the authority", () => {
     }
   });
 
+  test("that somebody brought is renewed under its own name, and both vouch for all", async () => {
+    const brought = createAuthority("My CA");
+    await bring(brought);
+    const names = ["podplug.node"];
+    const known = { authority: brought.cert, ...named(brought.issue("podplug.node", names)) };
+    const renewed = await provide();
+    expect(renewed.told[0]).toMatch(/^renewed the authority /);
+    expect(renewed.authority).not.toBe(brought.cert);
+    const client = await provide(caller);
+    for (const authority of [brought.cert, renewed.authority]) {
+      expect(await shakeHands({ ...renewed, authority }, { ...client, authority })).toMatchObject({
+        server: "known",
+        client: "known",
+      });
+      expect(await shakeHands({ ...known, authority }, client)).toMatchObject({ server: "known" });
+    }
+  });
+
+  test("is renewed as it was but for its span, and what lies beside it in its file stays", async () => {
+    const other = createAuthority("another").cert;
+    const brought = createAuthority("My CA");
+    await bring({ ...brought, cert: `My authority\n${brought.cert}${other}` });
+    const { authority } = await provide();
+    const [before, after] = [brought.cert, authority].map((pem) => new X509Certificate(pem));
+    expect(after?.subject).toBe("CN=My CA");
+    expect(after?.publicKey.equals(before?.publicKey ?? createPublicKey(brought.key))).toBe(true);
+    expect(after && after.validToDate.getTime() - Date.now() > 3649 * dayMs).toBe(true);
+    expect(authority.startsWith("My authority\n")).toBe(true);
+    expect(authority.endsWith(other)).toBe(true);
+    expect((await provide()).authority).toBe(authority);
+  });
+
+  test("that another one issued serves for as long as it is good", async () => {
+    const by = createAuthority("root");
+    const notAfter = new Date(Date.now() + 100 * dayMs);
+    const brought = createAuthority("My CA", { by, notAfter });
+    await bring({ ...brought, cert: brought.cert + by.cert });
+    const server = await provide();
+    expect(server.authority).toBe(brought.cert + by.cert);
+    expect(await shakeHands(server, await provide(caller))).toMatchObject({
+      server: "known",
+      client: "known",
+    });
+  });
+
+  test("that another one issued is left alone before its end, which is told", async () => {
+    const notAfter = new Date(Date.now() + 80 * dayMs);
+    const brought = createAuthority("My CA", { by: createAuthority("root"), notAfter });
+    await bring(brought);
+    const end = notAfter.toISOString().slice(0, 10);
+    await expect(provide()).rejects.toEqual(
+      failure("INVALID_CONFIGURATION", `it ends on ${end}, and another authority issued it`),
+    );
+    expect(await readFile(join(directory, "ca.crt"), "utf8")).toBe(brought.cert);
+  });
+
+  test("of another name doesn't vouch for what was issued with its key, which is replaced", async () => {
+    const first = await provide();
+    const key = await readFile(join(directory, "ca.key"), "utf8");
+    const span = { from: new Date(Date.now() - dayMs), until: new Date(Date.now() + 3000 * dayMs) };
+    await writeFile(join(directory, "ca.crt"), issueAuthority("another name", key, span));
+    const second = await provide();
+    expect(second.certificate).not.toBe(first.certificate);
+    expect(await shakeHands(second, await provide(caller))).toMatchObject({ server: "known" });
+  });
+
   test("that a run left without its certificate gets one, for the same key", async () => {
     await provide();
     const key = await readFile(join(directory, "ca.key"), "utf8");
@@ -153,6 +220,15 @@ describe("the authority", () => {
     await expect(provide()).rejects.toEqual(failure("INVALID_CONFIGURATION", why));
   });
 });
+
+async function bring({ cert, key }: { readonly cert: string; readonly key: string }): Promise<void> {
+  await writeFile(join(directory, "ca.key"), key, { mode: 0o600 });
+  await writeFile(join(directory, "ca.crt"), cert);
+}
+
+function named({ cert, key }: { readonly cert: string; readonly key: string }) {
+  return { certificate: cert, key };
+}
 
 /** A connection by TLS; what each end thinks of the other. */
 async function shakeHands(

@@ -18,8 +18,11 @@ export interface CertificateOptions {
   readonly notAfter?: Date;
 }
 
-/** An authority for one test run; nothing that is secret lies in the tree. */
-export function createAuthority(name = "test authority"): Issuer & {
+/** An authority for one test run, its own or another's; nothing that is secret lies in the tree. */
+export function createAuthority(
+  name = "test authority",
+  { by, ...span }: { readonly by?: Issuer; readonly notAfter?: Date } = {},
+): Issuer & {
   /** For a server of these DNS names and IP addresses, or a client of this name. */
   issue(subject: string, names?: readonly string[], options?: CertificateOptions): Certificate;
 } {
@@ -28,7 +31,13 @@ export function createAuthority(name = "test authority"): Issuer & {
   const issuer = { privateKey, name };
   return {
     ...issuer,
-    cert: certificate({ subject: name, publicKey, issuer, extensions: [basicConstraints] }),
+    cert: certificate({
+      ...span,
+      subject: name,
+      publicKey,
+      issuer: by ?? issuer,
+      extensions: [basicConstraints, subjectKeyIdentifier()],
+    }),
     key: pem(privateKey),
     issue(subject, names = [], options = {}) {
       const own = generateKeyPairSync("ec", { namedCurve: "P-256" });
@@ -66,6 +75,8 @@ const ecdsaWithSha256 = sequence(oid("2a8648ce3d040302"));
 const extension = (id: string, value: Uint8Array): Buffer => sequence(oid(id), der(0x04, value));
 /** CA: true. */
 const basicConstraints = extension("551d13", sequence(der(0x01, Buffer.from([0xff]))));
+/** Any: how it follows from the key is each authority's affair. */
+const subjectKeyIdentifier = (): Buffer => extension("551d0e", der(0x04, randomBytes(20)));
 
 function subjectAltName(names: readonly string[]): Buffer {
   const general = names.map((name) =>

@@ -14,7 +14,7 @@ const root = join(import.meta.dirname, "..");
 const out = resolve(process.argv[2] ?? join(root, "dist/library"));
 const lib = join(out, "lib");
 
-const needed = ["@bufbuild/protobuf", "@connectrpc/connect", "@connectrpc/connect-node"] as const;
+const needed = ["@bufbuild/protobuf", "@connectrpc/connect", "@connectrpc/connect-node", "ws"] as const;
 /** For those alone who speak to an API server: it is larger than all else together. */
 const optional = "@kubernetes/client-node";
 /** It tells the requests' rules, which the server alone looks at. */

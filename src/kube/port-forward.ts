@@ -1,21 +1,12 @@
 import type { IncomingMessage } from "node:http";
-import { request as httpsRequest } from "node:https";
-import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { text as readText } from "node:stream/consumers";
 import { callbackify } from "node:util";
+import { type RawData, WebSocket } from "ws";
 import { asPodplugError, messageOf, PodplugError } from "../domain/errors.ts";
 import type { KubeAccess } from "./access.ts";
 import { refusalError } from "./api-errors.ts";
 import type { ObjectKey } from "./cluster-contract.ts";
-import {
-  clientFrame,
-  handshakeAnswer,
-  type Message,
-  MessageReader,
-  newHandshakeKey,
-  opcodes,
-} from "./websocket.ts";
 
 /** The kubelet's framing: each message's first byte is its channel, two channels a port. */
 const protocol = "v4.channel.k8s.io";
@@ -26,6 +17,8 @@ const portBytes = 2;
 
 const connectTimeoutMs = 10_000;
 const maxMessageBytes = 16 * 1024 * 1024;
+/** The connection ended without a word (RFC 6455, section 7.1.5). */
+const cutCode = 1006;
 
 export interface PortForwardOptions {
   readonly access: KubeAccess;
@@ -36,7 +29,8 @@ export interface PortForwardOptions {
 /** A stream of bytes to a port in a pod's network namespace, by `pods/portforward` over a WebSocket. */
 export function openForwardedPort({ access, pod, port }: PortForwardOptions): Duplex {
   const doing = `forwarding port ${port} of pod ${pod.namespace}/${pod.name}`;
-  let socket: Socket | undefined;
+  const seen = new Set<number>();
+  let webSocket: WebSocket | undefined;
   const lost = (why: string, cause?: unknown): PodplugError =>
     new PodplugError("UNREACHABLE", `${doing}: ${why}`, { cause });
 
@@ -47,102 +41,77 @@ export function openForwardedPort({ access, pod, port }: PortForwardOptions): Du
       callbackify(open)(done);
     },
     read() {
-      socket?.resume();
+      webSocket?.resume();
     },
     write(chunk: Buffer, _encoding, done) {
-      socket?.write(clientFrame(opcodes.binary, Buffer.concat([Buffer.of(dataChannel), chunk])), done);
+      webSocket?.send(Buffer.concat([Buffer.of(dataChannel), chunk]), done);
     },
     final(done) {
-      socket?.write(clientFrame(opcodes.close, Buffer.alloc(0)), () => done());
+      webSocket?.close();
+      done();
     },
     destroy(error, done) {
-      socket?.destroy();
+      webSocket?.terminate();
       done(error);
     },
   });
 
   async function open(): Promise<void> {
     try {
-      const { socket: connected, head } = await connect(access, { pod, port, doing });
-      socket = connected;
-      serve(connected, head);
+      webSocket = await connect(access, { pod, port, doing });
     } catch (error) {
       throw error instanceof PodplugError ? error : lost(messageOf(error), error);
     }
+    webSocket.on("message", take);
+    webSocket.on("error", (error) => stream.destroy(lost(error.message, error)));
+    webSocket.on("close", (code) => {
+      if (code === cutCode) stream.destroy(lost("the connection was cut"));
+      else stream.push(null);
+    });
+    webSocket.resume();
   }
 
-  function serve(connected: Socket, head: Buffer): void {
-    const messages = new MessageReader(maxMessageBytes);
-    const seen = new Set<number>();
-    const take = (chunk: Buffer): void => {
-      try {
-        for (const message of messages.read(chunk)) answer(connected, message, seen);
-      } catch (error) {
-        stream.destroy(lost(messageOf(error), error));
-      }
-    };
-    connected.on("data", take);
-    connected.on("error", (error) => stream.destroy(lost(error.message, error)));
-    connected.on("close", () => stream.push(null));
-    if (head.length > 0) take(head);
-  }
-
-  function answer(connected: Socket, { opcode, payload }: Message, seen: Set<number>): void {
-    if (opcode === opcodes.ping) connected.write(clientFrame(opcodes.pong, payload));
-    if (opcode === opcodes.close) connected.end();
-    if (opcode !== opcodes.binary && opcode !== opcodes.text) return;
-    const channel = payload[0] ?? dataChannel;
-    const content = payload.subarray(seen.has(channel) ? 1 : 1 + portBytes);
+  function take(data: RawData): void {
+    // One buffer, as the socket's binaryType is Node's.
+    const message = data as Buffer;
+    const channel = message[0] ?? dataChannel;
+    const content = message.subarray(seen.has(channel) ? 1 : 1 + portBytes);
     seen.add(channel);
     if (content.length === 0) return;
-    if (channel === errorChannel) throw new Error(content.toString("utf8").trim());
-    if (channel === dataChannel && !stream.push(content)) connected.pause();
+    if (channel === errorChannel) stream.destroy(lost(content.toString("utf8").trim()));
+    if (channel === dataChannel && !stream.push(content)) webSocket?.pause();
   }
 
   return stream;
 }
 
-interface Upgraded {
-  readonly socket: Socket;
-  /** What came right behind the handshake. */
-  readonly head: Buffer;
-}
-
+/** Paused, so that nothing is lost before somebody listens. */
 async function connect(
   access: KubeAccess,
   { pod, port, doing }: { readonly pod: ObjectKey; readonly port: number; readonly doing: string },
-): Promise<Upgraded> {
+): Promise<WebSocket> {
   const { server, agent, headers } = await access.session();
   const path = `/api/v1/namespaces/${encodeURIComponent(pod.namespace)}/pods/${encodeURIComponent(pod.name)}/portforward?ports=${port}`;
-  const key = newHandshakeKey();
-  const { promise, resolve, reject } = Promise.withResolvers<Upgraded>();
-  const request = httpsRequest(new URL(`${server.pathname.replace(/\/$/, "")}${path}`, server), {
+  const url = new URL(`${server.pathname.replace(/\/$/, "")}${path}`, server);
+  url.protocol = "wss:";
+  const { promise, resolve, reject } = Promise.withResolvers<WebSocket>();
+  const webSocket = new WebSocket(url, protocol, {
     agent,
-    headers: {
-      ...headers,
-      connection: "Upgrade",
-      upgrade: "websocket",
-      "sec-websocket-version": "13",
-      "sec-websocket-key": key,
-      "sec-websocket-protocol": protocol,
-      "user-agent": "podplug",
-    },
-    timeout: connectTimeoutMs,
+    headers: { ...headers, "user-agent": "podplug" },
+    handshakeTimeout: connectTimeoutMs,
+    maxPayload: maxMessageBytes,
+    perMessageDeflate: false,
   });
-  request.on("upgrade", (response: IncomingMessage, socket: Socket, head: Buffer) => {
-    socket.setTimeout(0);
-    if (response.headers["sec-websocket-accept"] === handshakeAnswer(key)) resolve({ socket, head });
-    else {
-      socket.destroy();
-      reject(new Error("what answers isn't a WebSocket server"));
-    }
+  webSocket.on("error", reject);
+  webSocket.on("unexpected-response", (request, response) => {
+    refusalOf(response, doing)
+      .then(reject, (error: unknown) => reject(asPodplugError(error)))
+      .finally(() => request.destroy());
   });
-  request.on("response", (response) => {
-    refusalOf(response, doing).then(reject, (error: unknown) => reject(asPodplugError(error)));
+  webSocket.on("open", () => {
+    webSocket.pause();
+    resolve(webSocket);
   });
-  request.on("timeout", () => request.destroy(new Error("no answer from the API server in time")));
-  request.on("error", reject);
-  request.end();
   return await promise;
 }
 

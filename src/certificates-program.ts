@@ -8,6 +8,7 @@ import { PodplugError } from "./domain/errors.ts";
 import { createKubeAccess, type KubeLocation } from "./kube/access.ts";
 import { createApiClient } from "./kube/api-client.ts";
 import { createDataObjects } from "./kube/data-objects.ts";
+import { lockFile } from "./state-lock.ts";
 
 /** `podplug certificates`: composes the store that the request names. */
 export async function provideRequested(
@@ -22,7 +23,8 @@ export async function provideRequested(
     clock: systemClock,
   };
   if (place.kind === "directory") {
-    return await provideCertificate({ ...options, store: createDirectoryStore(place.path) }, signal);
+    const store = createDirectoryStore({ directory: place.path, lock: lockFile });
+    return await provideCertificate({ ...options, store }, signal);
   }
   const { namespace } = place;
   using access = await createKubeAccess(locationOf(place.kubeconfig, env));

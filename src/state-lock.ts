@@ -2,7 +2,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { getSystemErrorMessage } from "node:util";
-import { PodplugError } from "./domain/errors.ts";
+import { PodplugError, type Reason } from "./domain/errors.ts";
 
 const exclusiveWithoutWaiting = 2 | 4;
 
@@ -19,11 +19,14 @@ export async function lockStateDir(stateDir: string): Promise<FileHandle> {
 /**
  * Holds a file, made when missing, for this process alone. The kernel lets go
  * of it when the process ends, however it does, so that it is never stale.
- * INVALID_CONFIGURATION with the message `refused` when another one holds it,
- * JOURNAL_FAILED where files can't be locked. Keep the handle open; closing it
- * lets go.
+ * `reason` with the message `refused` when another one holds it, JOURNAL_FAILED
+ * where files can't be locked. Keep the handle open; closing it lets go.
  */
-export async function lockFile(file: string, refused: string): Promise<FileHandle> {
+export async function lockFile(
+  file: string,
+  refused: string,
+  reason: Reason = "INVALID_CONFIGURATION",
+): Promise<FileHandle> {
   const { default: koffi } = await import("koffi");
   const flock = koffi.load(null).func("int flock(int fd, int operation)") as (
     fd: number,
@@ -34,6 +37,6 @@ export async function lockFile(file: string, refused: string): Promise<FileHandl
   const errno = koffi.errno();
   await handle.close();
   throw errno === constants.errno.EWOULDBLOCK
-    ? new PodplugError("INVALID_CONFIGURATION", refused)
+    ? new PodplugError(reason, refused)
     : new PodplugError("JOURNAL_FAILED", `${file} can't be locked: ${getSystemErrorMessage(-errno)}`);
 }

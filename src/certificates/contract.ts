@@ -18,12 +18,18 @@ export interface KeyPair {
 }
 
 /**
- * Where an authority and its certificates are kept. What is kept is whole or
- * wasn't touched; keys are for their owner alone. INVALID_CONFIGURATION when
- * something there can't be used, the store's own reasons when it can't be
- * reached.
+ * Where an authority and its certificates are kept; keys are for their owner
+ * alone. Each text is whole or wasn't touched. Of a pair the key is never the
+ * older one: where a run ended between the two, the next one sees that they
+ * don't match. INVALID_CONFIGURATION when something there can't be used, the
+ * store's own reasons when it can't be reached.
  */
 export interface CertificateStore {
+  /**
+   * For one run, from what it reads to what it keeps: of two at once one is
+   * refused, here or when it keeps something. UNREACHABLE, to be tried again.
+   */
+  hold(signal: AbortSignal): Promise<AsyncDisposable>;
   /** For people: `pki/ca.crt`, `Secret podplug/podplug-ca`; without a name the authority's. */
   placeOf(name?: string): string;
   authority(signal: AbortSignal): Promise<StoredPair>;

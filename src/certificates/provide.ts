@@ -41,6 +41,7 @@ export async function provideCertificate(
     until: new Date(now.getTime() + days * dayMs),
   });
   const told: string[] = [];
+  await using _ = await store.hold(signal);
   const authority = await provideAuthority();
   await store.publishAuthority(authority.certificate, signal);
   const place = store.placeOf(name);

@@ -33,6 +33,8 @@ export function createSecretStore({
   }
 
   return {
+    // The API server refuses what was read before another one's write.
+    hold: () => Promise.resolve(new AsyncDisposableStack()),
     placeOf: (name = authoritySecret) => `Secret ${namespace}/${name}`,
     authority: (signal) => read(authoritySecret, signal),
     async keepAuthority({ certificate, key }, signal) {

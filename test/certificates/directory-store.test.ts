@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { createDirectoryStore } from "../../src/certificates/directory-store.ts";
 import { neverAborted as signal } from "../../src/domain/signals.ts";
+import { lockFile } from "../../src/state-lock.ts";
 import { certificateStoreContract } from "../contracts/certificate-store.ts";
 import { failure } from "../support/failure.ts";
 
@@ -12,7 +13,7 @@ async function makePlace() {
   const directory = join(folder, "pki");
   return {
     directory,
-    open: () => createDirectoryStore(directory),
+    open: () => createDirectoryStore({ directory, lock: lockFile }),
     [Symbol.asyncDispose]: () => rm(folder, { recursive: true }),
   };
 }
@@ -36,6 +37,17 @@ describe("a store in a directory", () => {
     ]);
   });
 
+  test("is one run's at a time, until it is let go", async () => {
+    await using place = await makePlace();
+    {
+      await using _ = await place.open().hold(signal);
+      await expect(place.open().hold(signal)).rejects.toEqual(
+        failure("UNREACHABLE", `another run is at work in ${place.directory}: try again`),
+      );
+    }
+    await using _ = await place.open().hold(signal);
+  });
+
   test("refuses a key that others can read", async () => {
     await using place = await makePlace();
     await place.open().keepAuthority({ certificate: "authority", key: "key" }, signal);
@@ -51,5 +63,6 @@ describe("a store in a directory", () => {
     await expect(place.open().authority(signal)).rejects.toEqual(
       failure("INVALID_CONFIGURATION", "pki/ca.crt: ENOTDIR"),
     );
+    await expect(place.open().hold(signal)).rejects.toEqual(failure("INVALID_CONFIGURATION", "pki: EEXIST"));
   });
 });

@@ -1,4 +1,4 @@
-import { createPublicKey, X509Certificate } from "node:crypto";
+import { createPrivateKey, createPublicKey, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import type { AddressInfo } from "node:net";
@@ -12,6 +12,7 @@ import type { Wanted } from "../../src/certificates/verdict.ts";
 import { issueAuthority } from "../../src/certificates/x509.ts";
 import { systemClock } from "../../src/domain/clock.ts";
 import { neverAborted as signal } from "../../src/domain/signals.ts";
+import { lockFile } from "../../src/state-lock.ts";
 import { createAuthority } from "../support/certificates.ts";
 import { failure } from "../support/failure.ts";
 
@@ -41,7 +42,10 @@ afterEach(() => rm(directory, { recursive: true }));
 async function provide(wanted: Wanted = agent, inDays = 0): Promise<Provided> {
   const clock = { ...systemClock, now: () => new Date(Date.now() + inDays * dayMs) };
   const name = wanted.usage === "server" ? "tls" : "vnf";
-  return await provideCertificate({ store: createDirectoryStore(directory), name, wanted, clock }, signal);
+  return await provideCertificate(
+    { store: createDirectoryStore({ directory, lock: lockFile }), name, wanted, clock },
+    signal,
+  );
 }
 
 describe("a certificate", () => {
@@ -85,7 +89,7 @@ describe("a certificate", () => {
     ["another use", { ...agent, usage: "client" as const }],
     ["groups", { ...agent, subject: { ...agent.subject, organizations: ["nodes"] } }],
   ])("is replaced when it is to have %s", async (_what, wanted) => {
-    const store = createDirectoryStore(directory);
+    const store = createDirectoryStore({ directory, lock: lockFile });
     const options = { store, name: "tls", clock: systemClock };
     const first = await provideCertificate({ ...options, wanted: agent }, signal);
     const second = await provideCertificate({ ...options, wanted }, signal);
@@ -107,6 +111,17 @@ describe("a certificate", () => {
       server: "known",
     });
   });
+});
+
+test("of two runs at once one is told to try again, and the pair that is kept matches", async () => {
+  const runs = await Promise.allSettled([provide(), provide()]);
+  const refused = runs.flatMap((run) => (run.status === "rejected" ? [run.reason as unknown] : []));
+  expect(refused).toEqual([failure("UNREACHABLE", "another run is at work in")]);
+  const [certificate, key] = await Promise.all(
+    ["tls.crt", "tls.key"].map((file) => readFile(join(directory, file), "utf8")),
+  );
+  expect(new X509Certificate(certificate ?? "").checkPrivateKey(createPrivateKey(key ?? ""))).toBe(true);
+  expect((await provide()).certificate).toBe(certificate);
 });
 
 describe("the authority", () => {

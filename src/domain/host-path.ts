@@ -5,5 +5,12 @@
  */
 export type SeenAt = (hostPath: string) => string;
 
+export interface HostPaths extends SeenAt {
+  /** The same without holding up this thread: for a caller's path, which may lead to a file system that doesn't answer. */
+  patiently(hostPath: string): Promise<string>;
+}
+
 /** On the host itself. */
-export const seenInPlace: SeenAt = (hostPath) => hostPath;
+export const seenInPlace: HostPaths = Object.assign((hostPath: string) => hostPath, {
+  patiently: (hostPath: string) => Promise.resolve(hostPath),
+});

@@ -1,7 +1,7 @@
 import { closeSync, fstatSync } from "node:fs";
 import type { Clock } from "../domain/clock.ts";
 import { PodplugError } from "../domain/errors.ts";
-import { type SeenAt, seenInPlace } from "../domain/host-path.ts";
+import { type HostPaths, seenInPlace } from "../domain/host-path.ts";
 import { abortError } from "../domain/signals.ts";
 import type { InterfaceEvents, NetnsNews, NetnsPlace } from "./contract.ts";
 import { type NetnsEvent, openEventSocket } from "./event-socket.ts";
@@ -22,7 +22,7 @@ const quietMs = 200;
 export async function createInterfaceEvents(options: {
   readonly clock: Clock;
   /** Where namespaces' files are found; in place when absent. */
-  readonly seenAt?: SeenAt | undefined;
+  readonly seenAt?: HostPaths | undefined;
   /** Room for what comes while this thread is busy: some thousand events unless told otherwise. */
   readonly receiveBufferBytes?: number | undefined;
 }): Promise<InterfaceEvents & Disposable> {

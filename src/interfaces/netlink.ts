@@ -1,6 +1,6 @@
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { PodplugError } from "../domain/errors.ts";
-import { type SeenAt, seenInPlace } from "../domain/host-path.ts";
+import { type HostPaths, seenInPlace } from "../domain/host-path.ts";
 import { abortError, unlessAborted } from "../domain/signals.ts";
 import {
   type RouteSocket,
@@ -31,7 +31,7 @@ const maxThreads = 2;
 
 export interface NetlinkReaderOptions {
   /** Where namespaces' files are found; in place when absent. */
-  readonly seenAt?: SeenAt | undefined;
+  readonly seenAt?: HostPaths | undefined;
   /** How long the kernel may be silent before a read fails. */
   readonly receiveTimeoutMs?: number | undefined;
 }

@@ -2,7 +2,7 @@ import { closeSync, constants as files, fstatSync, open as openFile, openSync, s
 import { constants } from "node:os";
 import { promisify } from "node:util";
 import { asPodplugError, messageOf, PodplugError, systemCodeOf } from "../domain/errors.ts";
-import type { SeenAt } from "../domain/host-path.ts";
+import type { HostPaths } from "../domain/host-path.ts";
 import type { Libc } from "./libc.ts";
 import { describeErrno } from "./system-call.ts";
 
@@ -30,7 +30,7 @@ export interface OpenNetns extends Disposable {
 
 export interface OpenNetnsOptions {
   readonly libc: Libc;
-  readonly seenAt: SeenAt;
+  readonly seenAt: HostPaths;
   /** An open file of the agent's own network namespace. */
   readonly homeFd: number;
   /** How long a receive on the route socket waits. */
@@ -65,7 +65,7 @@ export async function openNetns(path: string, options: OpenNetnsOptions): Promis
 }
 
 /** A descriptor of the namespace, which lives on while it is open. TARGET_NOT_FOUND, TARGET_INVALID, PRIVILEGE_MISSING. */
-export async function openNetnsFile(path: string, seenAt: SeenAt): Promise<number> {
+export async function openNetnsFile(path: string, seenAt: HostPaths): Promise<number> {
   return reopen(await openPath(path, seenAt), path);
 }
 
@@ -84,10 +84,11 @@ function reopen(place: number, path: string): number {
  * Only the place in the tree, not the thing itself: to open a FIFO blocks, and
  * to open a device may set it going (a watchdog, a tape).
  */
-async function openPath(path: string, seenAt: SeenAt): Promise<number> {
+async function openPath(path: string, seenAt: HostPaths): Promise<number> {
   try {
-    const seen = seenAt(path);
-    return promptPath.test(path) ? openSync(seen, pathOnly) : await open(seen, pathOnly);
+    return promptPath.test(path)
+      ? openSync(seenAt(path), pathOnly)
+      : await open(await seenAt.patiently(path), pathOnly);
   } catch (cause) {
     switch (systemCodeOf(cause)) {
       case "ENOENT":

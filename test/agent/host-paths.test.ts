@@ -32,8 +32,10 @@ test.each([
   ["what lies below a file", "/run/netns/a/below", "/run/netns/a/below"],
   ["a namespace of a process, whose link has no text to follow", "/proc/1/ns/net", "/proc/1/ns/net"],
   ["a link into /proc", "/mtab", "/proc/mounts"],
-])("%s is found below the host's root", (_what, path, found) => {
-  expect(createHostPaths(root)(path)).toBe(join(root, found));
+])("%s is found below the host's root, at once as patiently", async (_what, path, found) => {
+  const seenAt = createHostPaths(root);
+  expect(seenAt(path)).toBe(join(root, found));
+  expect(await seenAt.patiently(path)).toBe(join(root, found));
 });
 
 test("a loop is left to whoever opens it", () => {

@@ -18,8 +18,9 @@ are promised to scripts: new ones may be added, none is renamed or removed.
 error: errors, remarks, and how long a change has been taking. \`-o json\` and
 \`-o yaml\` print the API's own answers ([the proto](../proto/podplug/v1/node.proto)
 in its JSON form, which leaves out what is false, 0 or empty; \`interfaces\`,
-\`created\` and \`detached\` are there always). \`check\`, which asks several times,
-has a form of its own: \`{"checks": [{"interface", "network", "ok", "failure"}]}\`.
+\`created\` and \`detached\` are there always). \`check\` and \`top\`, which ask several times,
+have forms of their own: \`{"checks": [{"interface", "network", "ok", "failure"}]}\` and
+\`{"rates": [{"pod", "interface", "network", "rxBitsPerSecond", …, "counters"}]}\`.
 \`watch\` prints one JSON object per line, or one YAML document per event. Control
 characters in what the node answers, such as an interface's name, are printed as \`\\u001b\`.
 

@@ -5,12 +5,17 @@ import type { AttachmentRecord } from "./journal.ts";
 import { isGone } from "./namespaces.ts";
 import { joinInterfaces, viewOfWaiting } from "./view.ts";
 
+type LookedAt = Sandbox & Pick<ListRequest, "counters">;
+
 /** What the engine answers without changing anything: list and watch. */
 export function createLook(core: EngineCore) {
   const { interfaces, sandboxes, book, feed } = core;
 
-  async function list({ target }: ListRequest, signal: AbortSignal): Promise<readonly PodInterface[]> {
-    if (target) return await listOne(await sandboxes.locate(target, signal), signal);
+  async function list(
+    { target, counters }: ListRequest,
+    signal: AbortSignal,
+  ): Promise<readonly PodInterface[]> {
+    if (target) return await listOne({ ...(await sandboxes.locate(target, signal)), counters }, signal);
     const present = await sandboxes.list(signal);
     const known = new Set(present.map((sandbox) => sandbox.id));
     const lost = new Map(
@@ -20,14 +25,14 @@ export function createLook(core: EngineCore) {
         .map(({ sandbox }) => [sandbox.id, sandbox]),
     );
     const views = await Promise.all(
-      [...present, ...lost.values()].map((sandbox) => listIfThere(sandbox, signal)),
+      [...present, ...lost.values()].map((sandbox) => listIfThere({ ...sandbox, counters }, signal)),
     );
     const told = new Set(views.flat().map(({ attachmentId }) => attachmentId));
     const waiting = book.all().filter(({ state, id }) => state === "waiting" && !told.has(id));
     return [...views.flat(), ...waiting.map(viewOfWaiting)];
   }
 
-  async function listOne(sandbox: Sandbox, signal: AbortSignal): Promise<readonly PodInterface[]> {
+  async function listOne(sandbox: LookedAt, signal: AbortSignal): Promise<readonly PodInterface[]> {
     for (;;) {
       const before = book.ofSandbox(sandbox.id);
       const links = await interfaces.list(sandbox, signal);
@@ -40,7 +45,7 @@ export function createLook(core: EngineCore) {
   }
 
   /** A namespace that is gone leaves its records to be told of. */
-  async function listIfThere(sandbox: Sandbox, signal: AbortSignal): Promise<readonly PodInterface[]> {
+  async function listIfThere(sandbox: LookedAt, signal: AbortSignal): Promise<readonly PodInterface[]> {
     try {
       return await listOne(sandbox, signal);
     } catch (error) {

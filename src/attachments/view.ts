@@ -52,6 +52,7 @@ export function viewOf(
     mtu: link?.mtu ?? 0,
     up: link?.up ?? false,
     index: link?.index ?? 0,
+    ...(link?.counters && { counters: link.counters }),
     ...(record ? attachmentPart(link, record) : bareLink),
   };
 }

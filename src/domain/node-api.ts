@@ -76,6 +76,8 @@ export interface DetachAnswer {
 
 export interface ListRequest {
   readonly target?: Target | undefined;
+  /** A list tells what each interface has carried, too. */
+  readonly counters?: boolean | undefined;
 }
 
 export interface CheckRequest {
@@ -92,6 +94,18 @@ export interface NodeInfo {
   readonly cniVersions: readonly string[];
 }
 
+/** What an interface has received and sent since it was made, as its pod sees it. */
+export interface InterfaceCounters {
+  readonly rxBytes: number;
+  readonly txBytes: number;
+  readonly rxPackets: number;
+  readonly txPackets: number;
+  readonly rxErrors: number;
+  readonly txErrors: number;
+  readonly rxDropped: number;
+  readonly txDropped: number;
+}
+
 /** One interface in a pod: what the kernel says, joined with what is known of its attachment. */
 export interface PodInterface {
   readonly pod?: PodRef | undefined;
@@ -106,6 +120,8 @@ export interface PodInterface {
   readonly up: boolean;
   /** The kernel's index in the pod's namespace; 0 when the kernel has no such interface. */
   readonly index: number;
+  /** When they were asked for; absent when the kernel has no such interface. */
+  readonly counters?: InterfaceCounters | undefined;
   /** `namespace/name`, or a name alone; empty when no network attached it. */
   readonly network: string;
   readonly origin: Origin;

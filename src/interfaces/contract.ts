@@ -1,3 +1,5 @@
+import type { InterfaceCounters } from "../domain/node-api.ts";
+
 /**
  * Which namespace a path leads to, whatever it is called. Inode numbers are
  * recycled within a boot; the kernel's cookie is not (Linux 5.14 and newer;
@@ -21,12 +23,18 @@ export interface KernelInterface {
   readonly up: boolean;
   /** With prefix length, in the kernel's order; IPv6 link-local ones too. */
   readonly ips: readonly string[];
+  /** When they were asked for: what it has carried since it was made. */
+  readonly counters?: InterfaceCounters | undefined;
 }
 
 /** Where a namespace lies and, when it is known, which one must be there. */
 export interface NetnsPlace {
   readonly netnsPath: string;
   readonly netns?: NetnsIdentity | undefined;
+}
+
+export interface ListedPlace extends NetnsPlace {
+  readonly counters?: boolean | undefined;
 }
 
 /**
@@ -39,7 +47,7 @@ export interface InterfaceReader {
   /** Another way into a namespace whose path is gone: by a process that is in it. Undefined when there is none. */
   search(netns: NetnsIdentity, signal: AbortSignal): Promise<string | undefined>;
   /** Every interface but `lo`, by ascending index. SANDBOX_NOT_READY when the path leads to another namespace by now. */
-  list(place: NetnsPlace, signal: AbortSignal): Promise<readonly KernelInterface[]>;
+  list(place: ListedPlace, signal: AbortSignal): Promise<readonly KernelInterface[]>;
 }
 
 /** What a follower of a namespace hears: `ended` is the last of it. */

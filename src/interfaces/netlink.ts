@@ -107,7 +107,7 @@ export async function createNetlinkInterfaceReader(
     },
     list: (place, signal) =>
       atPlace(place, signal, async ({ socket, buffer }) => {
-        const links = await readDump(libc, socket, linkDump, buffer);
+        const links = await readDump(libc, socket, linkDump(place), buffer);
         const addresses = await readDump(libc, socket, addressDump, buffer);
         return joined(links, addresses);
       }),
@@ -130,5 +130,5 @@ function joined(links: readonly Link[], addresses: readonly Address[]): readonly
   return links
     .filter((link) => !link.loopback)
     .sort((a, b) => a.index - b.index)
-    .map(({ index, name, mac, mtu, up }) => ({ index, name, mac, mtu, up, ips: ips.get(index) ?? [] }));
+    .map(({ loopback: _loopback, ...link }) => ({ ...link, ips: ips.get(link.index) ?? [] }));
 }

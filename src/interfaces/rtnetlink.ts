@@ -1,5 +1,6 @@
 import { SocketAddress } from "node:net";
 import { endianness } from "node:os";
+import type { InterfaceCounters } from "../domain/node-api.ts";
 
 /**
  * The words of rtnetlink that a namespace's interfaces are asked for with
@@ -24,8 +25,9 @@ const getAddress = 22;
 const linkAddress = 1;
 const linkName = 3;
 const linkMtu = 4;
+const linkStatistics = 23;
 const linkExtendedMask = 29;
-/** Leaves out the counters, which are most of a link's message. */
+/** Leaves out IPv6's own counters, which are most of a link's message; the link's stay. */
 const skipStatistics = 0x8;
 
 const interfaceUp = 0x1;
@@ -64,6 +66,7 @@ export interface Link {
   /** Administratively up and with a carrier. */
   readonly up: boolean;
   readonly loopback: boolean;
+  readonly counters?: InterfaceCounters | undefined;
 }
 
 export interface Address {
@@ -80,29 +83,50 @@ export interface Dump<T> {
   parse(message: Message): T | undefined;
 }
 
-export const linkDump: Dump<Link> = {
-  request(sequence) {
-    const body = new DataView(new ArrayBuffer(24));
-    body.setUint16(16, 8, littleEndian);
-    body.setUint16(18, linkExtendedMask, littleEndian);
-    body.setUint32(20, skipStatistics, littleEndian);
-    return dumpRequest(getLink, sequence, body);
-  },
-  parse({ type, payload }) {
-    if (type !== newLink) return undefined;
-    const flags = payload.getUint32(8, littleEndian);
-    const attributes = readAttributes(payload, 16);
-    const mtu = attributes.get(linkMtu);
-    return {
-      index: payload.getInt32(4, littleEndian),
-      name: textOf(attributes.get(linkName)),
-      mac: addressedByIp.has(payload.getUint16(2, littleEndian)) ? "" : macOf(attributes.get(linkAddress)),
-      mtu: mtu ? mtu.getUint32(0, littleEndian) : 0,
-      up: (flags & interfaceUp) !== 0 && (flags & interfaceLowerUp) !== 0,
-      loopback: (flags & interfaceLoopback) !== 0,
-    };
-  },
-};
+export function linkDump({ counters = false }: { readonly counters?: boolean | undefined } = {}): Dump<Link> {
+  return {
+    request(sequence) {
+      const body = new DataView(new ArrayBuffer(24));
+      body.setUint16(16, 8, littleEndian);
+      body.setUint16(18, linkExtendedMask, littleEndian);
+      body.setUint32(20, skipStatistics, littleEndian);
+      return dumpRequest(getLink, sequence, body);
+    },
+    parse: (message) => parseLink(message, counters),
+  };
+}
+
+function parseLink({ type, payload }: Message, isCounted: boolean): Link | undefined {
+  if (type !== newLink) return undefined;
+  const flags = payload.getUint32(8, littleEndian);
+  const attributes = readAttributes(payload, 16);
+  const mtu = attributes.get(linkMtu);
+  const statistics = isCounted ? attributes.get(linkStatistics) : undefined;
+  return {
+    ...(statistics && { counters: countersOf(statistics) }),
+    index: payload.getInt32(4, littleEndian),
+    name: textOf(attributes.get(linkName)),
+    mac: addressedByIp.has(payload.getUint16(2, littleEndian)) ? "" : macOf(attributes.get(linkAddress)),
+    mtu: mtu ? mtu.getUint32(0, littleEndian) : 0,
+    up: (flags & interfaceUp) !== 0 && (flags & interfaceLowerUp) !== 0,
+    loopback: (flags & interfaceLoopback) !== 0,
+  };
+}
+
+/** struct rtnl_link_stats64. */
+function countersOf(statistics: DataView): InterfaceCounters {
+  const at = (field: number): number => Number(statistics.getBigUint64(field * 8, littleEndian));
+  return {
+    rxPackets: at(0),
+    txPackets: at(1),
+    rxBytes: at(2),
+    txBytes: at(3),
+    rxErrors: at(4),
+    txErrors: at(5),
+    rxDropped: at(6),
+    txDropped: at(7),
+  };
+}
 
 export const addressDump: Dump<Address> = {
   request(sequence) {

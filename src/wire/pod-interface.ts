@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf";
 import { timestampDate, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import * as proto from "../../gen/podplug/v1/node_pb.ts";
 import type { AttachmentState, Origin } from "../domain/attachment.ts";
-import type { PodInterface } from "../domain/node-api.ts";
+import type { InterfaceCounters, PodInterface } from "../domain/node-api.ts";
 import { failureFromProto, failureToProto } from "./failure.ts";
 import { selectionFromProto, selectionToProto } from "./selection.ts";
 import { structToProto } from "./struct.ts";
@@ -26,7 +26,7 @@ const states = new Map<proto.AttachmentState, AttachmentState>(
 );
 
 export function interfaceToProto(podInterface: PodInterface): proto.Interface {
-  const { pod, attachedAt, failure, selection, cniResult, state } = podInterface;
+  const { pod, counters, attachedAt, failure, selection, cniResult, state } = podInterface;
   return create(proto.InterfaceSchema, {
     sandboxId: podInterface.sandboxId,
     netns: podInterface.netns,
@@ -46,6 +46,7 @@ export function interfaceToProto(podInterface: PodInterface): proto.Interface {
     key: podInterface.key,
     ...(pod && { pod: podToProto(pod) }),
     ...(attachedAt && { attachedAt: timestampFromDate(attachedAt) }),
+    ...(counters && { counters: countersToProto(counters) }),
     ...(failure && { failure: failureToProto(failure) }),
     ...(selection && { selection: selectionToProto(selection) }),
     ...(cniResult && { cniResult: structToProto(cniResult) }),
@@ -64,6 +65,7 @@ export function interfaceFromProto(message: proto.Interface): PodInterface {
     mtu: message.mtu,
     up: message.up,
     index: message.index,
+    counters: message.counters && countersFromProto(message.counters),
     network: message.network,
     // What podplug made says so; anything else, a newer version's words
     // included, is best left alone, like the pod's own.
@@ -78,4 +80,25 @@ export function interfaceFromProto(message: proto.Interface): PodInterface {
     selection: message.selection && selectionFromProto(message.selection),
     cniResult: message.cniResult,
   };
+}
+
+const counterNames = [
+  "rxBytes",
+  "txBytes",
+  "rxPackets",
+  "txPackets",
+  "rxErrors",
+  "txErrors",
+  "rxDropped",
+  "txDropped",
+] as const satisfies readonly (keyof InterfaceCounters)[];
+
+function countersToProto(counters: InterfaceCounters): proto.Counters {
+  const entries = counterNames.map((name) => [name, BigInt(counters[name])] as const);
+  return create(proto.CountersSchema, Object.fromEntries(entries));
+}
+
+function countersFromProto(message: proto.Counters): InterfaceCounters {
+  const entries = counterNames.map((name) => [name, Number(message[name])] as const);
+  return Object.fromEntries(entries) as Record<(typeof counterNames)[number], number>;
 }

@@ -81,10 +81,10 @@ function choiceFromProto(which: proto.DetachNetworkRequest["which"]): Attachment
 }
 
 export function listRequestToProto(request: ListRequest): proto.ListInterfacesRequest {
-  return create(
-    proto.ListInterfacesRequestSchema,
-    request.target && { target: targetToProto(request.target) },
-  );
+  return create(proto.ListInterfacesRequestSchema, {
+    counters: request.counters ?? false,
+    ...(request.target && { target: targetToProto(request.target) }),
+  });
 }
 
 export function watchRequestToProto(request: ListRequest): proto.WatchInterfacesRequest {
@@ -97,7 +97,10 @@ export function watchRequestToProto(request: ListRequest): proto.WatchInterfaces
 export function listRequestFromProto(
   message: proto.ListInterfacesRequest | proto.WatchInterfacesRequest,
 ): ListRequest {
-  return { target: message.target && targetFromProto(message.target) };
+  return {
+    target: message.target && targetFromProto(message.target),
+    ...("counters" in message && message.counters ? { counters: true } : {}),
+  };
 }
 
 export function checkRequestToProto(request: CheckRequest): proto.CheckNetworkRequest {

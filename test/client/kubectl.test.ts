@@ -51,7 +51,7 @@ async function createWorld(): Promise<World> {
 
 const there = "--tls-server-name 127.0.0.1";
 
-test.each(["attach", "detach", "list", "watch", "check", "annotate"])(
+test.each(["attach", "detach", "list", "watch", "check", "top", "annotate"])(
   "%s --help has examples of kubectl's",
   async (name) => {
     const { code, stdout, stderr } = await kubectl(`${name} --help`);

@@ -47,6 +47,21 @@ export function interfaceReaderContract(makeWorld: () => Promise<InterfaceReader
     expect(link?.ips).toContain("10.9.8.7/24");
   });
 
+  test("what a link has carried is told when it is asked for", async () => {
+    await using world = await makeWorld();
+    await world.addLink(world.netns, blue);
+    const place = { netnsPath: world.netns };
+    const [plain] = await world.reader.list(place, signal);
+    expect(plain).not.toHaveProperty("counters");
+    const [counted] = await world.reader.list({ ...place, counters: true }, signal);
+    const { counters, ...link } = counted ?? {};
+    expect(link).toEqual(plain);
+    expect(Object.keys(counters ?? {}).sort()).toEqual(
+      ["rx", "tx"].flatMap((way) => ["Bytes", "Dropped", "Errors", "Packets"].map((what) => `${way}${what}`)),
+    );
+    for (const count of Object.values(counters ?? {})) expect(count).toBeGreaterThanOrEqual(0);
+  });
+
   test("a link that is down is listed as down", async () => {
     await using world = await makeWorld();
     await world.addLink(world.netns, green);

@@ -84,7 +84,7 @@ const linkAnswer =
 const doneAnswer: Answer = (sequence) => datagram(done, sequence, 0, errno(0));
 
 const read = (libc: Libc): Promise<readonly { readonly index: number }[]> =>
-  readDump(libc, 3, linkDump, new Uint8Array(dumpBufferLength));
+  readDump(libc, 3, linkDump(), new Uint8Array(dumpBufferLength));
 
 test("a dump in several datagrams is one list", async () => {
   const both: Answer = (sequence) =>

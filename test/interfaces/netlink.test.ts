@@ -75,6 +75,10 @@ async function asIpSaysIt(netns: TestNetns): Promise<unknown> {
     }));
 }
 
+interface Counted {
+  readonly stats64: Readonly<Record<"rx" | "tx", { readonly bytes: number; readonly packets: number }>>;
+}
+
 describe("links of every kind are listed as iproute2 lists them", () => {
   test("veths, with both ends up, one down, and the peer elsewhere", async () => {
     await using netns = await makeNetns();
@@ -93,6 +97,30 @@ describe("links of every kind are listed as iproute2 lists them", () => {
       ]),
     );
     expect(links).toEqual(await asIpSaysIt(netns));
+  });
+
+  test("what a veth has carried, as iproute2 counts it", async () => {
+    await using netns = await makeNetns();
+    await using peer = await makeNetns();
+    await addVethPair({ netns, name: "data0" }, { netns: peer, name: "data0" });
+    const ours = async (): Promise<readonly (number | undefined)[]> => {
+      const [link] = await reader.list({ netnsPath: netns.path, counters: true }, signal);
+      const { rxBytes, rxPackets, txBytes, txPackets } = link?.counters ?? {};
+      return [rxBytes, rxPackets, txBytes, txPackets];
+    };
+    const theirs = async (): Promise<readonly (number | undefined)[]> => {
+      const [link] = await netns.ipJson<Counted[]>("-s", "link", "show", "data0");
+      const { rx, tx } = link?.stats64 ?? {};
+      return [rx?.bytes, rx?.packets, tx?.bytes, tx?.packets];
+    };
+    // Nobody listens there: the question for the address and the refusal come back.
+    await netns.ip("addr", "add", "10.9.9.1/24", "dev", "data0");
+    await peer.ip("addr", "add", "10.9.9.2/24", "dev", "data0");
+    await netns.run("bash", "-c", "echo > /dev/udp/10.9.9.2/9");
+    await expect.poll(theirs, { timeout: 10_000 }).not.toContain(0);
+    await expect
+      .poll(async () => (await ours()).join() === (await theirs()).join(), { timeout: 10_000 })
+      .toBe(true);
   });
 
   test("a bridge with a port, a macvlan, and a tun", async () => {

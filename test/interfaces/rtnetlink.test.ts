@@ -35,24 +35,24 @@ function link(facts: {
 test("an Ethernet or InfiniBand link has its hardware address", () => {
   const ethernet = { kind: 1, address: [2, 0, 0xab, 0xcd, 0, 1] };
   const infiniband = { kind: 32, address: Array.from({ length: 20 }, (_, n) => n) };
-  expect(linkDump.parse({ type: newLink, payload: link(ethernet) })).toMatchObject({
+  expect(linkDump().parse({ type: newLink, payload: link(ethernet) })).toMatchObject({
     index: 7,
     name: "net1",
     mac: "02:00:ab:cd:00:01",
   });
-  expect(linkDump.parse({ type: newLink, payload: link(infiniband) })?.mac).toMatch(/^00:01:02:.*:12:13$/);
+  expect(linkDump().parse({ type: newLink, payload: link(infiniband) })?.mac).toMatch(/^00:01:02:.*:12:13$/);
 });
 
 test("a tunnel's IP address isn't a hardware address", () => {
   for (const kind of [768, 769, 776, 778, 823]) {
     const payload = link({ kind, address: [10, 0, 0, 1] });
-    expect(linkDump.parse({ type: newLink, payload })).toMatchObject({ name: "net1", mac: "" });
+    expect(linkDump().parse({ type: newLink, payload })).toMatchObject({ name: "net1", mac: "" });
   }
 });
 
 test("a link is up when it is both switched on and has a carrier", () => {
   const upOf = (flags: number): boolean | undefined =>
-    linkDump.parse({ type: newLink, payload: link({ kind: 1, flags, address: [] }) })?.up;
+    linkDump().parse({ type: newLink, payload: link({ kind: 1, flags, address: [] }) })?.up;
   expect([0x10001, 0x1, 0x10000, 0].map(upOf)).toEqual([true, false, false, false]);
 });
 

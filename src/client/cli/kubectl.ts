@@ -5,6 +5,7 @@ import { addAttachCommand } from "./commands/attach.ts";
 import { addCheckCommand } from "./commands/check.ts";
 import { addDetachCommand } from "./commands/detach.ts";
 import { addListCommand } from "./commands/list.ts";
+import { addTopCommand } from "./commands/top.ts";
 import { addWatchCommand } from "./commands/watch.ts";
 import { addKubectlCompletion } from "./completion/for-kubectl.ts";
 import type { CliIo } from "./io.ts";
@@ -38,6 +39,7 @@ export function createKubectlProgram(
       addListCommand(program, host);
       addWatchCommand(program, host);
       addCheckCommand(program, host);
+      addTopCommand(program, host);
       addAnnotateCommand(program, host, openCluster);
       addKubectlCompletion(program, host);
     },

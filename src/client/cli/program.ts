@@ -8,6 +8,7 @@ import { addDetachCommand } from "./commands/detach.ts";
 import type { CommandHost } from "./commands/host.ts";
 import { addInfoCommand } from "./commands/info.ts";
 import { addListCommand } from "./commands/list.ts";
+import { addTopCommand } from "./commands/top.ts";
 import { addWatchCommand } from "./commands/watch.ts";
 import { type CliIo, exitCodes } from "./io.ts";
 import { type Connect, createNodeSurface } from "./node-surface.ts";
@@ -40,6 +41,7 @@ export function createProgram(options: CliOptions, finish: (exitCode: number) =>
       addListCommand(program, host);
       addWatchCommand(program, host);
       addCheckCommand(program, host);
+      addTopCommand(program, host);
       addInfoCommand(program, host);
       addAgentCommands(program, programs, host);
       addCertificatesCommand(program, certificates, host);

@@ -130,9 +130,13 @@ export function createClusterClient(options: ClusterClientOptions): ClusterClien
       if (first !== undefined) throw first;
       return { detached: false };
     },
-    async list({ target }, signal) {
-      if (target !== undefined) return (await clientFor(target, signal)).list({ target }, signal);
-      const { answers, failures } = await askAll(namespace, ({ client }) => client.list({}, signal), signal);
+    async list({ target, counters }, signal) {
+      if (target !== undefined) return (await clientFor(target, signal)).list({ target, counters }, signal);
+      const { answers, failures } = await askAll(
+        namespace,
+        ({ client }) => client.list({ counters }, signal),
+        signal,
+      );
       const [first] = failures;
       if (first !== undefined && (answers.length === 0 || onFailure === undefined)) throw first;
       for (const failure of failures) onFailure?.(failure);

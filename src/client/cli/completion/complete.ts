@@ -49,6 +49,7 @@ const argumentSources: Readonly<Record<string, readonly (NodeSource | "edits")[]
   list: ["pods"],
   watch: ["pods"],
   check: ["pods"],
+  top: ["pods"],
 };
 
 /**

@@ -13,10 +13,10 @@ export function createLookup({ io, surface }: Pick<CommandHost, "io" | "surface"
   return {
     async present(values) {
       const flags = { ...Object.fromEntries(values), timeout: patienceMs };
-      const signal = AbortSignal.timeout(patienceMs);
+      const signal = AbortSignal.timeout(clusterPatienceMs);
       try {
         await using reached = await surface.reach({ flags, io, signal, onFailure: () => {} });
-        const interfaces = await reached.api.list({}, signal);
+        const interfaces = await reached.api.list({}, AbortSignal.timeout(patienceMs));
         return { interfaces, namespace: reached.namespace };
       } catch {
         // Without an agent there is nothing to offer, and an error text would

@@ -6,8 +6,8 @@ import type { Pod } from "./pods.ts";
 
 /** podplug as its manifests install it, for the cluster's node. */
 export interface Installation extends AsyncDisposable {
-  /** From the first object to an agent that is ready. */
-  readonly readyMs: number;
+  /** From the DaemonSet to its pod that is ready, as the API server has it: in whole seconds. */
+  readonly readySeconds: number;
   /** Speaks to the agent on the node. */
   readonly client: NodeClient;
   /** The agent's pod, once there is one, ready, and none that goes. */
@@ -33,10 +33,8 @@ export async function install(
   });
   const kubectl = (...args: readonly string[]): Promise<string> => cluster.kubectl("-n", "podplug", ...args);
   const apply = ["--kubeconfig", cluster.kubeconfigPath, "apply", "-f", "-"];
-  const began = performance.now();
   await run("kubectl", apply, manifests);
   await kubectl("rollout", "status", "daemonset", "podplug-agent", "--timeout=60s");
-  const readyMs = performance.now() - began;
   const client = createNodeClient({ server: "unix:///run/podplug/podplug.sock" });
 
   async function pod(): Promise<Pod> {
@@ -53,6 +51,18 @@ export async function install(
     });
   }
 
+  async function secondsUntilReady(): Promise<number> {
+    const made = await kubectl(
+      "get",
+      "daemonset",
+      "podplug-agent",
+      "-o",
+      "jsonpath={.metadata.creationTimestamp}",
+    );
+    const ready = (await pod()).status.conditions?.find(({ type }) => type === "Ready");
+    return (Date.parse(ready?.lastTransitionTime ?? "") - Date.parse(made)) / 1000;
+  }
+
   let removed = false;
   async function remove(): Promise<void> {
     removed = true;
@@ -63,7 +73,7 @@ export async function install(
   }
 
   return {
-    readyMs,
+    readySeconds: await secondsUntilReady(),
     client,
     pod,
     kubectl,

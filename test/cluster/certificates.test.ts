@@ -33,6 +33,21 @@ describe("a store in a cluster's Secrets", () => {
   });
 });
 
+test("what -o secret prints, the API server takes, and again once it is there", async () => {
+  await using namespace = await cluster.makeNamespace();
+  const args = ["server", "--dir", await cluster.makeFolder(), "-o", "secret", "-n", namespace.name];
+  for (const done of ["created", "unchanged"]) {
+    const { code, stdout } = await podplug(["certificates", ...args]);
+    expect(code).toBe(0);
+    const applied = await run(
+      "kubectl",
+      ["--kubeconfig", cluster.kubeconfigPath, "apply", "-f", "-"],
+      stdout,
+    );
+    expect(applied).toBe(`secret/podplug-tls ${done}\nconfigmap/podplug-ca ${done}\n`);
+  }
+});
+
 describe("component certificates", () => {
   let kubeconfig: string;
   let manifests: string;

@@ -11,7 +11,7 @@ ARCH ?= $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,amd64)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test test-faults test-cluster cluster-up cluster-down check bench bench-idle bench-cluster soak fuzz build image packages library test-packages gen docs fmt clean
+.PHONY: help setup demo test test-faults test-cluster cluster-up cluster-down check bench bench-idle bench-cluster soak fuzz build image packages library krew test-packages gen docs fmt clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -110,6 +110,9 @@ image: ## the container image podplug:VERSION (ARCH=arm64: for other machines; B
 packages: ## make the deb and the rpm in dist/packages (ARCH=arm64: for that processor)
 	@scripts/setup.sh packages
 	@node scripts/build-packages.ts --arch $(ARCH)
+
+krew: packages ## kubectl's plugin for krew: archives, and their manifest, in dist/krew (URL=https://…: where they will be)
+	@node scripts/build-krew.ts --url "$(URL)"
 
 # They are as the sources are: built anew each time.
 test-packages: packages ## install, upgrade and remove the packages on machines with systemd, in namespaces, as root

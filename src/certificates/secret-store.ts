@@ -5,9 +5,9 @@ import { authorityConfigMap, type CertificateStore, type StoredCertificate } fro
 const authoritySecret = "podplug-ca";
 
 /**
- * Secrets of a cluster, in the form that Kubernetes has for TLS (`tls.crt`,
- * `tls.key`, and `ca.crt` beside them), which cert-manager takes as well; and a
- * ConfigMap with `ca.crt` for those who may read no Secret.
+ * Secrets of a cluster, with the keys of Kubernetes's own for TLS (`tls.crt`,
+ * `tls.key`, and `ca.crt` beside them), though of type Opaque, which may be empty;
+ * and a ConfigMap with `ca.crt` for those who may read no Secret.
  */
 export function createSecretStore({
   secrets,

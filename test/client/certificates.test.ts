@@ -70,7 +70,7 @@ test("-o secret prints the Secret that the agents mount, the ConfigMap that call
       apiVersion: "v1",
       kind: "Secret",
       metadata: { name: "podplug-tls", namespace: "net" },
-      type: "kubernetes.io/tls",
+      type: "Opaque",
       data: { "ca.crt": btoa("authority\n"), "tls.crt": btoa("certificate\n"), "tls.key": btoa("key\n") },
     },
     {

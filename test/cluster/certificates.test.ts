@@ -102,6 +102,16 @@ describe("component certificates", () => {
     expect(await asTheJob(prometheus)).toMatch(/^Secret podplug\/podplug-prometheus is good until /);
   });
 
+  test("makes Secrets that those made by hand can take the place of", async () => {
+    await asTheJob(agents);
+    const folder = await cluster.makeFolder();
+    const byHand = ["certificates", "server", "--dir", join(folder, "pki"), "-o", "secret"];
+    const { stdout } = await podplug(byHand);
+    const dryRun = ["apply", "--dry-run=server", "-f", "-"];
+    const said = await run("kubectl", ["--kubeconfig", cluster.kubeconfigPath, ...dryRun], stdout);
+    expect(said).toContain("secret/podplug-tls configured");
+  });
+
   test("tells the authority to who may read no Secret, again when it was lost", async () => {
     const certificateIn = (object: string, key: string): Promise<string> =>
       cluster.kubectl("-n", "podplug", "get", object, "-o", `jsonpath={.data.${key.replace(".", "\\.")}}`);

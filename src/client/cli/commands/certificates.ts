@@ -127,7 +127,8 @@ function objectsOf(
     apiVersion: "v1",
     kind: "Secret",
     metadata: { name, namespace },
-    type: "kubernetes.io/tls",
+    // As the manifests make it, empty at first: a Secret's type can't be changed.
+    type: "Opaque",
     data: { "ca.crt": encoded(authority), "tls.crt": encoded(certificate), "tls.key": encoded(key) },
   };
   const configMap = {

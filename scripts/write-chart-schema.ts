@@ -24,7 +24,10 @@ const values = z
     kaloom: switched,
     leastPrivilege: switched,
     monitoring: switched,
-    networkPolicy: switched,
+    networkPolicy: z.strictObject({
+      enabled: z.boolean(),
+      apiServerPorts: z.array(z.int().min(1).max(65_535)).min(1),
+    }),
     admissionPolicy: switched,
     // Of Kubernetes, who looks at them itself.
     resources: z.looseObject({}),

@@ -41,6 +41,33 @@ test("an agent that is no pod has the rights of those that are, with every compo
   expect(rightsIn("rbac.yaml").toSorted()).toEqual(parts.flatMap(rightsIn).toSorted());
 });
 
+test("the agents' namespace is the same wherever it is made", () => {
+  interface Named {
+    readonly kind: string;
+    readonly metadata: { readonly name: string; readonly labels?: object };
+  }
+  const root = join(deploy, "..");
+  const made = globSync(["deploy/**/*.yaml", "examples/**/*.yaml"], {
+    cwd: root,
+    exclude: ["deploy/helm/**", "**/overlays/**"],
+  }).flatMap((file) =>
+    parseAllDocuments(readFileSync(join(root, file), "utf8"))
+      .map((document) => document.toJS() as Named | null)
+      .filter((object) => object?.kind === "Namespace" && object.metadata.name === "podplug")
+      .map((object) => [file, object?.metadata.labels] as const),
+  );
+  const levels = ["enforce", "audit", "warn"].map((mode) => [
+    `pod-security.kubernetes.io/${mode}`,
+    "privileged",
+  ]);
+  // kustomize gives the label to everything that it makes.
+  const label = { "app.kubernetes.io/name": "podplug" };
+  expect(Object.fromEntries(made)).toEqual({
+    "deploy/kubernetes/base/namespace.yaml": Object.fromEntries(levels),
+    "deploy/rbac.yaml": { ...label, ...Object.fromEntries(levels) },
+  });
+});
+
 test("every image is this version's", () => {
   const others = ["helm/podplug/Chart.yaml", "../examples/kubernetes/kustomization.yaml"];
   const files = [...globSync(`${kustomizations}/**/*.yaml`), ...others.map((file) => join(deploy, file))];

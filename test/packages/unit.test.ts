@@ -120,7 +120,7 @@ test("the token's unit renews it under its restrictions, on behalf of its timer"
   await write("token-request.json", '{"kind":"TokenRequest"}');
 
   await run("systemctl", "start", "podplug-token.service");
-  expect(await readFile("/etc/podplug/token", "utf8")).toBe("second.token");
+  expect((await readFile("/etc/podplug/token", "utf8")).trim()).toBe("second.token");
   expect((await stat("/etc/podplug/token")).mode & 0o777).toBe(0o600);
   expect(asked).toEqual([
     [

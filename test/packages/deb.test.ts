@@ -1,7 +1,8 @@
 import { existsSync, statSync } from "node:fs";
-import { readFile, readlink, writeFile } from "node:fs/promises";
+import { mkdir, readFile, readlink, writeFile } from "node:fs/promises";
 import { expect, test } from "vitest";
 import { buildDeb } from "../../scripts/packages/deb.ts";
+import { eventually } from "../server/eventually.ts";
 import { makeNetns, type TestNetns } from "../support/netns.ts";
 import { configure, layOutLater, linkOf, packages, podplugFiles, records, run, unit } from "./machine.ts";
 
@@ -185,6 +186,16 @@ test.each([
   expect(await linkOf(pod, "data0")).toEqual(attached);
 });
 
+test("removed and installed again it starts the agent, and the token's timer where that is enabled", async () => {
+  const timer = (): Promise<string> => unit("ActiveState", "podplug-token.timer");
+  await run("systemctl", "enable", "--now", "podplug-token.timer");
+  await run("dpkg", "--remove", "podplug");
+  expect([await unit("ActiveState"), await timer()]).toEqual(["inactive", "inactive"]);
+  await run("dpkg", "--install", "--force-confold", packages.deb);
+  expect([await unit("ActiveState"), await timer()]).toEqual(["active", "active"]);
+  expect(await linkOf(pod, "data0")).toEqual(attached);
+});
+
 test("removing it stops the agent, leaves what is plugged with its records and the configuration, and says so", async () => {
   const said = await run("dpkg", "--remove", "podplug");
   expect(said).toContain("what is plugged stays in the running pods, with its records in /var/lib/podplug");
@@ -202,6 +213,31 @@ test("purging it keeps the records of what is still plugged, by which a later in
   await configure();
   await run("podplug", "detach", "--netns", pod.name, "blue");
   expect(await linkOf(pod, "data0")).toBeUndefined();
+});
+
+test("purging it leaves what another agent is running on, a DaemonSet's", async () => {
+  await run("dpkg", "--remove", "podplug");
+  await run("systemd-run", "--unit", "other", "flock", "/var/lib/podplug/lock", "sleep", "infinity");
+  await eventually(
+    () =>
+      run("flock", "--nonblock", "/var/lib/podplug/lock", "true").then(
+        () => false,
+        () => true,
+      ),
+    "it is held",
+  );
+  expect(await run("dpkg", "--purge", "podplug")).toContain("another agent is running on them");
+  expect([existsSync("/var/lib/podplug/results"), existsSync("/run/podplug")]).toEqual([true, true]);
+  await run("systemctl", "stop", "other");
+});
+
+test("purging it keeps what its plugin counts for others than the agent", async () => {
+  await run("dpkg", "--install", packages.deb);
+  await mkdir("/run/podplug/uplinks/1-ppvx5", { recursive: true });
+  await run("dpkg", "--purge", "podplug");
+  expect([existsSync("/var/lib/podplug"), existsSync("/run/podplug/uplinks/1-ppvx5")]).toEqual([false, true]);
+  await run("rmdir", "/run/podplug/uplinks/1-ppvx5");
+  await run("dpkg", "--install", packages.deb);
 });
 
 test("purged with nothing plugged, nothing of it is left but the administrator's networks", async () => {

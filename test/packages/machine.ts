@@ -50,9 +50,9 @@ export async function layOutLater(name: string): Promise<PackageOptions> {
   return { tree, out, platform, version, compressed: false };
 }
 
-/** What `systemctl show` says of the agent's unit. */
-export async function unit(property: string): Promise<string> {
-  return (await run("systemctl", "show", "--property", property, "--value", "podplug.service")).trim();
+/** What `systemctl show` says of a unit, the agent's as a rule. */
+export async function unit(property: string, name = "podplug.service"): Promise<string> {
+  return (await run("systemctl", "show", "--property", property, "--value", name)).trim();
 }
 
 /** The administrator's own configuration: no cluster, no runtime, the demo's networks. */

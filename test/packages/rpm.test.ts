@@ -39,6 +39,14 @@ test("the package brings the deb's files", async () => {
   );
 });
 
+test("installing it where no systemd runs, as in an image, enables the agent where the presets do", async () => {
+  const hidden = 'mount -t tmpfs tmpfs /run/systemd && rpm --nodeps --install "$1"';
+  await run("unshare", "--mount", "sh", "-c", hidden, "sh", packages.rpm);
+  expect(existsSync("/etc/systemd/system/multi-user.target.wants/podplug.service")).toBe(true);
+  expect(await unit("ActiveState")).toBe("inactive");
+  await rpm("--erase", "podplug");
+});
+
 test("installing it starts the agent where the presets enable it", async () => {
   await rpm("--install", packages.rpm);
   expect([await unit("ActiveState"), await unit("UnitFileState")]).toEqual(["active", "enabled"]);

@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { cpSync, globSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, globSync, mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { PackageOptions } from "./package-options.ts";
 import { configurationFiles } from "./tree.ts";
@@ -13,8 +13,10 @@ export function buildDeb({ tree, out, platform, version, compressed }: PackageOp
   try {
     writeFileSync(join(control, "control"), controlOf(tree, platform.name, version.name));
     writeFileSync(join(control, "conffiles"), configurationFiles.map((file) => `${file}\n`).join(""));
-    for (const script of ["postinst", "prerm", "postrm"])
-      cpSync(join(root, "deploy/deb", script), join(control, script));
+    for (const script of ["postinst", "prerm", "postrm"]) {
+      copyFileSync(join(root, "deploy/deb", script), join(control, script));
+      chmodSync(join(control, script), 0o755);
+    }
     const file = join(out, `podplug_${version.name}_${platform.name}.deb`);
     const how = compressed ? ["-Zxz", "-z3"] : ["-Znone"];
     execFileSync("dpkg-deb", ["--build", "--root-owner-group", ...how, tree, file], {

@@ -37,6 +37,8 @@ export interface TreeOptions {
 
 /** Lays out in `folder`, anew, what both packages install. */
 export function layOut(folder: string, { platform, executable, version }: TreeOptions): void {
+  // The modes are the packages', not the builder's.
+  process.umask(0o022);
   rmSync(folder, { recursive: true, force: true });
   const place = (path: string): string => {
     const target = join(folder, path);

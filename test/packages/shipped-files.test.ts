@@ -31,6 +31,14 @@ test.each(["man1/podplug.1", "man5/podplug-config.5", "man8/podplug-kubeconfig.8
   },
 );
 
+test("all may read what is laid out, whatever the builder's own files are like", async () => {
+  process.umask(0o077);
+  const { tree: closed } = await layOutLater("1.1");
+  const folders = ["-type", "d", "-not", "-perm", "755"];
+  const files = ["-type", "f", "-not", "-perm", "644", "-not", "-perm", "755"];
+  expect(await run("find", closed, "(", ...folders, ")", "-o", "(", ...files, ")")).toBe("");
+});
+
 test("bash takes the completion", async () => {
   await run("bash", "-n", `${tree}/usr/share/bash-completion/completions/podplug`);
 });

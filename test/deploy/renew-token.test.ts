@@ -55,7 +55,7 @@ test("the token that is answered takes the place of the present one, without a w
     response.writeHead(201).end(JSON.stringify({ status: { token: secret } }, null, 2));
   });
   expect(done).toEqual({ code: 0, said: "" });
-  expect((await readFile(join(folder, "token"), "utf8")).trimEnd()).toBe(secret);
+  expect(await readFile(join(folder, "token"), "utf8")).toBe(secret);
   expect(await readdir(folder)).toEqual(["ca.crt", "kubeconfig", "token", "token-request.json"]);
 });
 

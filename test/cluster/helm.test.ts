@@ -75,6 +75,7 @@ describe("the chart with", () => {
         },
         config: { cni: { maxConcurrent: 4 }, log: { level: "debug" } },
         tls: tls("podplug"),
+        networkPolicy: { enabled: true, apiServerPorts: [8443] },
         resources: { requests: { cpu: "100m" } },
         priorityClassName: "own",
         nodeSelector: { pool: "vnf" },
@@ -90,6 +91,9 @@ describe("the chart with", () => {
     const objects = objectsOf(rendered);
     expect(objects["ConfigMap podplug-agent"]).toMatchObject({
       data: { "50-values.yaml": { cni: { maxConcurrent: 4 }, log: { level: "debug" } } },
+    });
+    expect(objects["NetworkPolicy podplug"]).toMatchObject({
+      spec: { egress: [{ ports: [{ protocol: "TCP", port: 8443 }] }] },
     });
     const { spec } = objects["DaemonSet podplug-agent"] as { readonly spec: { readonly template: object } };
     expect(spec).toMatchObject({

@@ -10,7 +10,7 @@ import { makeNode, type TestNode } from "../support/node.ts";
 import { readableLog, runAgentProgram, toldOf } from "./agent-program.ts";
 import { startContained } from "./contained-agent.ts";
 
-/* The capabilities of component least-privilege: all of them do the job, and without each something fails. */
+/* The capabilities of component least-privilege: all of them do the job, and without each but NET_RAW something fails here. */
 
 interface DaemonSetPatch {
   readonly spec: {

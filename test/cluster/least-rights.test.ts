@@ -67,6 +67,7 @@ const shownElsewhere = ["get /metrics"];
 interface Rule {
   readonly apiGroups?: readonly string[];
   readonly resources?: readonly string[];
+  readonly resourceNames?: readonly string[];
   readonly nonResourceURLs?: readonly string[];
   readonly verbs: readonly string[];
 }
@@ -78,22 +79,35 @@ interface Role {
 const right = (verb: string, resource: string, group: string): string =>
   `${verb} ${resource}${group === "" ? "" : `.${group}`}`;
 
-/** One rule for each right. */
-const shipped = parseAllDocuments(
+interface Shipped {
+  readonly right: string;
+  /** None for a path, which is shown elsewhere. */
+  readonly rule: Rule | undefined;
+  readonly kind: string;
+}
+
+/** One rule for each right, for the same names as there. */
+const shipped: readonly Shipped[] = parseAllDocuments(
   await renderKustomization(cluster, "base", ["kaloom", "tls", "certificates", "monitoring"]),
 )
   .map((document) => document.toJS() as Role)
   .filter(({ kind }) => kind === "ClusterRole" || kind === "Role")
-  .flatMap(({ rules = [] }) => rules)
-  .flatMap(({ apiGroups = [], resources = [], nonResourceURLs = [], verbs }) =>
+  .flatMap(({ kind, rules = [] }) => rules.map((rule) => ({ kind, ...rule })))
+  .flatMap(({ kind, apiGroups = [], resources = [], resourceNames, nonResourceURLs = [], verbs }) =>
     verbs.flatMap((verb) => [
       ...apiGroups.flatMap((group) =>
         resources.map((resource) => ({
           right: right(verb, resource, group),
-          rule: { apiGroups: [group], resources: [resource], verbs: [verb] },
+          rule: {
+            apiGroups: [group],
+            resources: [resource],
+            verbs: [verb],
+            ...(resourceNames && { resourceNames }),
+          },
+          kind,
         })),
       ),
-      ...nonResourceURLs.map((url) => ({ right: `${verb} ${url}`, rule: undefined })),
+      ...nonResourceURLs.map((url) => ({ right: `${verb} ${url}`, rule: undefined, kind })),
     ]),
   );
 
@@ -147,25 +161,36 @@ async function webPod(): Promise<Use["pod"]> {
 
 let accounts = 0;
 
-/** As a new account with those of the shipped rights, in all namespaces. */
+/** As a new account with those of the shipped rights: a Role's in one namespace alone. */
 async function clientWith(
   isGiven: (right: string) => boolean,
 ): Promise<AsyncDisposable & { readonly client: ApiClient }> {
   accounts += 1;
   const name = `${namespace.name}-${accounts}`;
   const account = { name, namespace: namespace.name };
-  const rules = shipped.filter((each) => isGiven(each.right)).flatMap(({ rule }) => rule ?? []);
   const group = "rbac.authorization.k8s.io";
   await cluster.apply(
     { apiVersion: "v1", kind: "ServiceAccount", metadata: account },
-    { apiVersion: `${group}/v1`, kind: "ClusterRole", metadata: { name }, rules },
-    {
-      apiVersion: `${group}/v1`,
-      kind: "ClusterRoleBinding",
-      metadata: { name },
-      roleRef: { apiGroup: group, kind: "ClusterRole", name },
-      subjects: [{ kind: "ServiceAccount", ...account }],
-    },
+    ...[
+      { kind: "ClusterRole", metadata: { name } },
+      { kind: "Role", metadata: account },
+    ].flatMap(({ kind, metadata }) => [
+      {
+        apiVersion: `${group}/v1`,
+        kind,
+        metadata,
+        rules: shipped
+          .filter((each) => each.kind === kind && isGiven(each.right))
+          .flatMap(({ rule }) => rule ?? []),
+      },
+      {
+        apiVersion: `${group}/v1`,
+        kind: `${kind}Binding`,
+        metadata,
+        roleRef: { apiGroup: group, kind, name },
+        subjects: [{ kind: "ServiceAccount", ...account }],
+      },
+    ]),
   );
   const { path } = await cluster.kubeconfigOf(namespace.name, name);
   const access = await createKubeAccess({ kind: "kubeconfig", path });

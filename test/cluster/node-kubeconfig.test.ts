@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { root } from "../client/cli-process.ts";
@@ -41,14 +41,18 @@ beforeAll(async () => {
   const folder = await cluster.makeFolder();
   usr = join(folder, "usr");
   made = join(folder, "etc");
-  for (const place of ["bin", "share/podplug"]) await mkdir(join(usr, place), { recursive: true });
+  for (const place of ["bin", "lib/podplug", "share/podplug"])
+    await mkdir(join(usr, place), { recursive: true });
   await copyFile(join(root, "deploy/systemd/podplug-kubeconfig"), join(usr, "bin/podplug-kubeconfig"));
+  await copyFile(join(root, "deploy/systemd/renew-token"), join(usr, "lib/podplug/renew-token"));
   await copyFile(join(root, "deploy/rbac.yaml"), join(usr, "share/podplug/rbac.yaml"));
   await copyFile(join(root, "deploy/systemd/token-rbac.yaml"), join(usr, "share/podplug/token-rbac.yaml"));
   await makeKubeconfig("--node", cluster.nodeName, "--server", cluster.apiServer.url, "--dir", made);
 });
 afterAll(async () => {
   await cluster.kubectl("-n", "podplug", "delete", "role,rolebinding", "podplug-agent-token");
+  // The cluster's other tests have agents with these rights.
+  await cluster.kubectl("apply", "-f", join(root, "deploy/rbac.yaml"));
 });
 
 test("the agent plugs with it, by its node's annotations", async () => {
@@ -120,7 +124,60 @@ test("nothing is made for a node that the cluster doesn't have, nor for wrong op
   );
   await expect(makeKubeconfig("--node", "a\nb")).rejects.toThrow("--node is the name of a Node");
   await expect(makeKubeconfig("--duration", "1w")).rejects.toThrow("--duration is a number of seconds");
+  await expect(makeKubeconfig("--duration", "600")).rejects.toThrow("--duration is at least 3600");
   await expect(stat(other)).rejects.toThrow("ENOENT");
+});
+
+test("nor is anything changed when the API server gives no token, or the server's address isn't https", async () => {
+  const files = async (): Promise<readonly string[]> => {
+    const names = await readdir(made);
+    return Promise.all(
+      names.toSorted().map(async (name) => name + (await readFile(join(made, name), "utf8"))),
+    );
+  };
+  const before = await files();
+  const again = ["--node", cluster.nodeName, "--dir", made];
+  await expect(makeKubeconfig(...again, "--duration", "4294967297")).rejects.toThrow("gives no token");
+  const plain = join(await cluster.makeFolder(), "plain.kubeconfig");
+  const admin = await readFile(cluster.kubeconfigPath, "utf8");
+  await writeFile(plain, admin.replace("https://", "http://"));
+  await expect(makeKubeconfig(...again, "--kubeconfig", plain)).rejects.toThrow("no https URL but http://");
+  expect(await files()).toEqual(before);
+});
+
+test("what the cluster has already stays as it is", async () => {
+  await cluster.kubectl("apply", "-f", join(root, "deploy/kubernetes/base/namespace.yaml"));
+  await cluster.kubectl("apply", "-f", join(root, "deploy/kubernetes/base/rbac.yaml"));
+  const present = (): Promise<string> =>
+    cluster.kubectl("get", "namespace/podplug", "clusterrole/podplug-agent", "-o", "json");
+  const before = await present();
+  await makeKubeconfig("--node", cluster.nodeName, "--dir", join(await cluster.makeFolder(), "etc"));
+  expect(before).toContain("pod-security.kubernetes.io/");
+  expect(await present()).toBe(before);
+});
+
+/** As an administrator types it on the node, whose /etc is in memory for as long. */
+const makeOnNode = (...args: readonly string[]): Promise<string> => {
+  const command = 'mount -t tmpfs tmpfs /etc && "$@" && ls -A /etc/podplug';
+  const options = ["--kubeconfig", cluster.kubeconfigPath, "--node", cluster.nodeName, ...args];
+  return run("unshare", [
+    "--mount",
+    "sh",
+    "-c",
+    command,
+    "sh",
+    join(usr, "bin/podplug-kubeconfig"),
+    ...options,
+  ]);
+};
+
+test("on the node itself, a token that can't be renewed is told at once", async () => {
+  expect(await makeOnNode("--server", cluster.apiServer.url)).toMatch(
+    /made \/etc\/podplug\/kubeconfig[\s\S]*\nca.crt\nkubeconfig\ntoken\ntoken-request.json\n$/,
+  );
+  await expect(makeOnNode("--server", "https://127.0.0.1:1")).rejects.toThrow(
+    /the token was not renewed: curl failed at https:\/\/127\.0\.0\.1:1 [\s\S]*nothing was changed in \/etc\/podplug/,
+  );
 });
 
 test("a token bound to nothing is to be had for older clusters", async () => {

@@ -88,6 +88,12 @@ test("a namespace's user plugs, lists, checks and unplugs through the API server
   expect(interfaces.map(({ name }) => name)).toEqual(["eth0", "data0"]);
   expect(interfaces[1]?.owner).toBe("system:serviceaccount:demo:podplug-client");
   expect(await podplugAs(dana, "check", "web")).toMatchObject({ code: 0 });
+  const carried = await podplugAs(dana, "top", "web", "--interval", "200ms", "-o", "json");
+  expect(JSON.parse(carried.stdout)).toMatchObject({
+    rates: expect.arrayContaining([
+      expect.objectContaining({ interface: "data0", counters: expect.any(Object) as object }),
+    ]) as unknown,
+  });
   expect(await podplugAs(dana, "detach", "web", "data")).toEqual({
     code: 0,
     stdout: "detached data0 (demo/data) from demo/web\n",

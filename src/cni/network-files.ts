@@ -1,13 +1,14 @@
 import { readdir, readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { messageOf, PodplugError, systemCodeOf } from "../domain/errors.ts";
+import { asPodplugError, messageOf, PodplugError, systemCodeOf } from "../domain/errors.ts";
 import type { JsonObject } from "../domain/json.ts";
 import { draftNetworkList, finishNetworkList, type NetworkList, parseObject } from "./network-list.ts";
 
 /**
  * Reads a network's file with the plugins of its sibling files,
  * `<directory>/<network name>/*.conf` in the order of their names, unless the
- * list says loadOnlyInlinedPlugins. Throws INVALID_NETWORK naming the file.
+ * list says loadOnlyInlinedPlugins. Throws INVALID_NETWORK naming the file, or
+ * RESOURCE_EXHAUSTED.
  */
 export async function readNetworkFile(path: string, signal: AbortSignal): Promise<NetworkList> {
   const draft = draftNetworkList(await readText(path, signal), { source: path });
@@ -63,6 +64,9 @@ async function readText(path: string, signal: AbortSignal): Promise<string> {
   }
 }
 
+/** That the agent lacks descriptors says nothing of the file. */
 function unreadable(path: string, cause: unknown): PodplugError {
+  const error = asPodplugError(cause);
+  if (error.reason === "RESOURCE_EXHAUSTED") return error;
   return new PodplugError("INVALID_NETWORK", `${path} can't be read: ${messageOf(cause)}`, { cause });
 }

@@ -12,8 +12,9 @@ export interface NetworkDefinition {
 /**
  * Finds the configuration of the network that a selection names. Failures:
  * NETWORK_NOT_FOUND, INVALID_NETWORK (found, but unusable; the message names
- * the file or object), UNREACHABLE (its store is away), INVALID_SELECTION (the
- * network needs what the selection lacks).
+ * the file or object), UNREACHABLE (its store is away), RESOURCE_EXHAUSTED (the
+ * agent can't open its file now), INVALID_SELECTION (the network needs what the
+ * selection lacks).
  */
 export interface NetworkCatalog {
   /** `podNamespace` is where an unqualified name is looked up; absent for a bare namespace. */

@@ -78,6 +78,8 @@ export async function examine(
     read = { name: list.name, config: printNetworkList(list) };
   } catch (error) {
     if (!(error instanceof PodplugError) || signal.aborted) throw error;
+    // No fault of the file's, which would be kept until it changes.
+    if (error.reason === "RESOURCE_EXHAUSTED") throw error;
     read = { name: await nameInside(path), fault: error };
   }
   const siblings = siblingsStamp(path, read.name);
@@ -92,7 +94,7 @@ function isSettled(stamps: string, now: Date): boolean {
   );
 }
 
-/** INVALID_NETWORK or VERSION_UNSUPPORTED, naming the file. */
+/** INVALID_NETWORK or VERSION_UNSUPPORTED, naming the file; RESOURCE_EXHAUSTED. */
 async function readBounded(path: string, signal: AbortSignal): Promise<NetworkList> {
   const fault = await faultOfFile(path);
   if (fault !== undefined) throw new PodplugError("INVALID_NETWORK", `${path} ${fault}`);

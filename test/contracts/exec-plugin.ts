@@ -1,7 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type ExecPlugin, maxStderrBytes, maxStdoutBytes } from "../../src/cni/exec-plugin.ts";
-import { findMarkedProcesses } from "../../src/cni/processes.ts";
+import { endProcesses, findMarkedProcesses } from "../../src/cni/processes.ts";
+import { systemClock } from "../../src/domain/clock.ts";
+import { neverAborted } from "../../src/domain/signals.ts";
 import {
   complains,
   crashes,
@@ -160,6 +162,6 @@ export function execPluginContract(makeExec: () => ExecPlugin): void {
   });
 
   const endAll = async (): Promise<void> => {
-    for (const { pid } of await findMarkedProcesses(marker)) process.kill(pid, "SIGKILL");
+    await endProcesses(marker, { clock: systemClock }, neverAborted);
   };
 }

@@ -83,7 +83,9 @@ export async function examine(
     read = { name: await nameInside(path), fault: error };
   }
   const siblings = siblingsStamp(path, read.name);
-  return { path, stamp, siblings, settled: isSettled(`${stamp}\n${siblings}`, now), ...read };
+  // What the system said of it may pass without a change of the file.
+  const isKnown = systemCodeOf(read.fault?.cause) === undefined;
+  return { path, stamp, siblings, settled: isKnown && isSettled(`${stamp}\n${siblings}`, now), ...read };
 }
 
 /** The last number of each stamp is when the file changed. */

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { rm } from "node:fs/promises";
+import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
@@ -53,6 +53,12 @@ async function links(host: TestNetns): Promise<readonly string[]> {
 async function remotes(host: TestNetns, device: string): Promise<readonly string[]> {
   const lines = (await host.run("bridge", "fdb", "show", "dev", device)).split("\n");
   return lines.flatMap((line) => /^00:00:00:00:00:00 dst (\S+)/.exec(line)?.[1] ?? []).toSorted();
+}
+
+/** The folder of those who count for a bridge, by its namespace's number. */
+async function usersOf(host: TestNetns, bridge: string): Promise<string> {
+  const number = (await host.run("readlink", "/proc/self/ns/net")).replaceAll(/\D/g, "");
+  return `/run/podplug/uplinks/${number}-${bridge}`;
 }
 
 test("a bridge with its VXLAN is there from the first ADD to the last DEL", async () => {
@@ -118,8 +124,7 @@ test("users that nobody counts any more keep their bridge for as long as they ha
   };
   await plug("c1");
   await plug("c2");
-  const netns = (await host.run("readlink", "/proc/self/ns/net")).replaceAll(/\D/g, "");
-  await rm(`/run/podplug/uplinks/${netns}-ppvx9`, { recursive: true });
+  await rm(await usersOf(host, "ppvx9"), { recursive: true });
   await unplug("c1");
   expect(await links(host)).toEqual(expect.arrayContaining(bridge));
   await plug("c3");
@@ -127,6 +132,21 @@ test("users that nobody counts any more keep their bridge for as long as they ha
   expect(await links(host)).toEqual(expect.arrayContaining(bridge));
   await unplug("c2");
   expect(await links(host)).toEqual([]);
+});
+
+test("users of a bridge that is gone count no more, as of a namespace whose number came round again", async () => {
+  await using host = await makeNetns("host");
+  const uplink = "vxlan 11 192.168.2.10";
+  const users = await usersOf(host, "ppvx11");
+  await mkdir(users, { recursive: true });
+  await writeFile(`${users}/c0.net1`, "");
+  await run(host, "ADD", { uplink });
+  expect(await readdir(users)).toEqual(["c1.net1"]);
+  await host.ip("link", "delete", "ppvx11");
+  await run(host, "ADD", { uplink, container: "c2" });
+  await run(host, "DEL", { uplink, container: "c2" });
+  expect(await links(host)).toEqual([]);
+  await expect(readdir(users)).rejects.toThrow("ENOENT");
 });
 
 test("the node gets no address in the network, from nobody", async () => {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { eventually } from "../server/eventually.ts";
 import type { IpLink } from "../support/netns.ts";
 import { example } from "./example.ts";
-import { type ContivPod, makeTwoHosts, type TwoHosts } from "./two-hosts.ts";
+import { type ContivPod, type Host, makeTwoHosts, type TwoHosts } from "./two-hosts.ts";
 
 // Four pods on two hosts, whose agents may share two processors with other tests.
 const patience = { timeout: 180_000 };
@@ -45,6 +45,18 @@ async function has(pod: ContivPod, ...networks: readonly string[]): Promise<void
       throw new Error(`it is ${JSON.stringify({ last, events: hosts.events() })}`, { cause });
     },
   );
+}
+
+/** Resolves once nothing is there that podplug made. */
+async function isClean(host: Host): Promise<void> {
+  let last: readonly string[] = [];
+  const isSo = async (): Promise<boolean> => {
+    last = await host.remains();
+    return last.join() === "lo,eth0";
+  };
+  await eventually(isSo, `nothing is left on ${host.name}`, deadlineMs).catch((cause: unknown) => {
+    throw new Error(`${host.name} has ${last.join()}`, { cause });
+  });
 }
 
 /** Bridges that were made a moment ago forward after they have learnt their way. */
@@ -160,26 +172,14 @@ describe("contiv's example on two hosts", () => {
       await hosts.writeIntent(withNetworks({ ...orange, Endpoints: [{ Container: "container1" }] }));
       await has(container1, "tenant-one/orange 11.1.0.1/24");
       for (const pod of [container2, container3, container4]) await has(pod);
-      await eventually(
-        async () => (await hosts.host2.remains()).join() === "lo,eth0",
-        "nothing is left on host2, where nothing is plugged any more",
-        deadlineMs,
-      );
+      await isClean(hosts.host2);
     },
   );
 
   test("nothing is left when the intent has no networks", patience, async () => {
     await hosts.writeIntent({ ...example, Tenants: [] });
     for (const pod of [container1, container2, container3, container4]) await has(pod);
-    for (const host of [hosts.host1, hosts.host2]) {
-      let last: readonly string[] = [];
-      const isClean = async (): Promise<boolean> => {
-        last = await host.remains();
-        return last.join() === "lo,eth0";
-      };
-      await eventually(isClean, `nothing is left on ${host.name}`, deadlineMs).catch(() => {
-        expect(last).toEqual(["lo", "eth0"]);
-      });
-    }
+    await isClean(hosts.host1);
+    await isClean(hosts.host2);
   });
 });

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { readdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { createNodeClient, type NodeClient } from "../../src/client/node-client.ts";
@@ -73,6 +73,8 @@ export async function makeTwoHosts(): Promise<TwoHosts> {
   const pods = cleanup.use(new AsyncDisposableStack());
   const makeHost = async (name: string, address: string): Promise<Host> => {
     const netns = cleanup.use(await makeNetns(name));
+    // What another test left in a namespace that is gone, whose number the kernel gave again.
+    for (const folder of await usersOfUplinks(netns)) await rm(join(uplinks, folder), { recursive: true });
     const port = `${wire}-${name.at(-1)}`;
     await netns.ip("link", "set", "lo", "up");
     await netns.ip("link", "add", "eth0", "type", "veth", "peer", "name", port);
@@ -144,11 +146,14 @@ export async function makeTwoHosts(): Promise<TwoHosts> {
   };
 }
 
+const uplinks = "/run/podplug/uplinks";
+
 /** What podplug-uplink counts in this host. */
 async function usersOfUplinks(netns: TestNetns): Promise<readonly string[]> {
   const link = await netns.run("readlink", "/proc/self/ns/net");
   const number = link.replace(/\D/g, "");
-  const folders = await readdir("/run/podplug/uplinks");
+  await mkdir(uplinks, { recursive: true });
+  const folders = await readdir(uplinks);
   return folders.filter((folder) => folder.startsWith(`${number}-`));
 }
 

@@ -71,8 +71,8 @@ port mappings, a device, \`cni-args\`, another name and other networks are refus
 as [UNSUPPORTED](errors.md#unsupported). It reads the Network anew from the API
 server, and has no CHECK and no GC.
 
-What was plugged under one executor is
-unplugged by that one, whichever is configured by then.
+What was plugged under one executor is unplugged by that one, and made again by it
+when its interface vanished, whichever is configured by then.
 
 **Two processes.** \`podplug server\` and \`podplug controller --server ADDRESS\` read
 the same file. The server runs everything but the controller, whatever

@@ -1,9 +1,10 @@
 import type { Executor } from "./contract.ts";
 
 /**
- * `current` for what is new; DEL and CHECK by whoever ran the ADD, as the
- * configuration may name another executor since. What no executor here made,
- * the first of `others` looks after, from the record.
+ * `current` prepares what is new; each verb of an attachment is run by the
+ * executor that it names, as the configuration may name another one since:
+ * what is made again is prepared for the one that made it first. What no
+ * executor here made, the first of `others` looks after, from the record.
  */
 export function createExecutorByMaker(
   current: Executor,
@@ -13,6 +14,7 @@ export function createExecutorByMaker(
   const makerOf = (name: string): Executor => all.get(name) ?? others[0];
   return {
     ...current,
+    add: (attachment, signal) => makerOf(attachment.executor).add(attachment, signal),
     del: (attachment, result, signal) => makerOf(attachment.executor).del(attachment, result, signal),
     check: (attachment, result, signal) => makerOf(attachment.executor).check(attachment, result, signal),
   };

@@ -9,7 +9,7 @@ import { createHostPaths, withPathsSeen } from "./agent/host-paths.ts";
 import { openIntent } from "./agent/intent.ts";
 import type { ConnectOptions, Kubernetes } from "./agent/kubernetes.ts";
 import { listenAddresses, needsReviews } from "./agent/listen.ts";
-import { createCatalog, needsDefinitions } from "./agent/networks.ts";
+import { createCatalog, defaultNetworkName, needsDefinitions } from "./agent/networks.ts";
 import { nodeNameOf } from "./agent/node-name.ts";
 import { type Observation, startObservation } from "./agent/observation.ts";
 import { observeApi } from "./agent/observed-api.ts";
@@ -133,6 +133,7 @@ export async function startAgent({
     devices: cleanup.use(createDevices(config)),
     interfaceEvents: cleanup.use(await createInterfaceEvents({ clock: systemClock, seenAt })),
     cached: createCaches(config, log),
+    defaultNetworkName: () => defaultNetworkName(config, log),
     maxConcurrent: config.cni.maxConcurrent || Math.min(Math.max(2 * availableParallelism(), 4), 16),
     timeoutMs,
     ifNaming: ifNamingOf(config),

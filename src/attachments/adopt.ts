@@ -2,8 +2,10 @@ import { randomUUID } from "node:crypto";
 import type { CacheEntry } from "../cni/cache.ts";
 import { readNetworkList } from "../cni/network-list.ts";
 import { toNewestResult } from "../cni/results.ts";
-import { messageOf, PodplugError } from "../domain/errors.ts";
+import { asPodplugError, messageOf, PodplugError } from "../domain/errors.ts";
+import { podInterface } from "../domain/names.ts";
 import type { AttachAnswer } from "../domain/node-api.ts";
+import type { NetworkSelection } from "../domain/selection.ts";
 import type { KernelInterface } from "../interfaces/contract.ts";
 import { factsOf } from "./apply.ts";
 import { cniArgsOf } from "./cni-args.ts";
@@ -18,7 +20,7 @@ import { viewOf } from "./view.ts";
  * detached. Callers hold the sandbox's lane. NOT_ADOPTABLE.
  */
 export function createAdopt(core: EngineCore) {
-  const { book, interfaces, cached, clock, feed, log } = core;
+  const { book, interfaces, cached, networks, clock, feed, log } = core;
 
   return async function adopt(
     { caller, request, wish, sandbox }: AttachWork,
@@ -34,6 +36,8 @@ export function createAdopt(core: EngineCore) {
       throw new PodplugError("NOT_ADOPTABLE", message);
     }
     const link = requireItsLink(entry, await interfaces.list(sandbox, signal));
+    await requireAdditional(entry);
+    await requireAskedFor(entry, { wish, sandbox }, signal);
     const record: AttachmentRecord = {
       id: randomUUID(),
       state: "attached",
@@ -68,6 +72,45 @@ export function createAdopt(core: EngineCore) {
     if (!request.validateOnly) feed.publish({ kind: "attached", interface: view });
     return { interface: view, created: false };
   };
+
+  /** Not the pod's default network, which must never be detached. */
+  async function requireAdditional({ ifName, networkName }: CacheEntry): Promise<void> {
+    if (ifName !== podInterface && networkName !== (await core.defaultNetworkName())) return;
+    const message = `${ifName} is of the pod's own network, ${networkName}, and goes with the pod`;
+    throw new PodplugError("NOT_ADOPTABLE", message);
+  }
+
+  /**
+   * A pod's editor can write any name into its network-status: the interface
+   * must be of the network that the selection names, as far as there is a
+   * definition to tell by.
+   */
+  async function requireAskedFor(
+    { ifName, networkName }: CacheEntry,
+    { wish: { selection }, sandbox }: Pick<AttachWork, "wish" | "sandbox">,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const named = await nameOfDefined(selection, sandbox.pod?.namespace, signal);
+    if (named === undefined || named === networkName) return;
+    const message = `${ifName} was plugged from network ${networkName}, and ${selection.name} is ${named}`;
+    throw new PodplugError("NOT_ADOPTABLE", message);
+  }
+
+  /** As CNI calls it. Undefined when no definition tells: it may have been deleted since the pod was made. */
+  async function nameOfDefined(
+    selection: NetworkSelection,
+    podNamespace: string | undefined,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    try {
+      const { config, displayName } = await networks.find(selection, podNamespace, signal);
+      return readNetworkList(config, { source: `network ${displayName}` }).name;
+    } catch (error) {
+      const { reason, transient } = asPodplugError(error);
+      if (reason === "NETWORK_NOT_FOUND" || !transient) return undefined;
+      throw error;
+    }
+  }
 }
 
 /**

@@ -38,6 +38,8 @@ export interface EngineOptions {
   readonly devices: DeviceAllocations;
   /** What other runtimes of the node attached. */
   readonly cached: CachedAttachments;
+  /** What the cluster's own network is called; undefined when the node doesn't tell. */
+  readonly defaultNetworkName: () => Promise<string | undefined>;
   /** How many plugin chains may run at once. */
   readonly maxConcurrent: number;
   /** How long one network's plugins may take, for each verb afresh. */

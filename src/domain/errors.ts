@@ -171,7 +171,7 @@ export const reasons = {
     kind: "conflict",
     transient: false,
     cause:
-      "The interface isn't one that podplug can take over: no CNI cache of the node tells how it was plugged, or the link is another one by now.",
+      "The interface isn't one that podplug can take over: it is of the pod's own network or of another network than the selection's, no CNI cache of the node tells how it was plugged, or the link is another one by now.",
     cure: "Leave it: it goes with the pod. Where the meta plugin keeps its cache elsewhere, name that in cni.cacheDirs.",
   },
   DEVICE_NOT_ALLOCATED: {

@@ -11,6 +11,9 @@ export function isInterfaceName(name: string): boolean {
   return bytes >= 1 && bytes <= 15 && name !== "." && name !== ".." && !/[/:%\s\0]/u.test(name);
 }
 
+/** What every runtime calls the interface of a pod's own network. */
+export const podInterface = "eth0";
+
 /** CNI's rule for container IDs and network names (spec 1.1.0, section 2). */
 export function isCniName(name: string): boolean {
   return /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name);

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { CacheEntry } from "../../src/cni/cache.ts";
+import { PodplugError } from "../../src/domain/errors.ts";
 import { neverAborted } from "../../src/domain/signals.ts";
 import { createWorld } from "./world.ts";
 
@@ -119,6 +120,36 @@ test.each<[string, Partial<CacheEntry>]>([
   const { world, controller } = await worldWithColdPlugged(change);
   await expect(controller.attach(request, neverAborted)).rejects.toMatchObject({ reason: "NOT_ADOPTABLE" });
   expect(await world.states()).toEqual([]);
+});
+
+test.each<[string, Partial<CacheEntry>]>([
+  ["is the interface of the pod's own network", { ifName: "eth0" }],
+  ["is of the cluster's own network", { networkName: "cluster" }],
+  ["is of another network than the selection's", { networkName: "green" }],
+])("what %s stays the pod's own, whatever the pod's annotations say", async (_what, change) => {
+  const { world, controller } = await worldWithColdPlugged(change);
+  const ifName = change.ifName ?? "net1";
+  const asked = { ...request, network: { ...network, interface: ifName } };
+  await expect(controller.attach(asked, neverAborted)).rejects.toMatchObject({ reason: "NOT_ADOPTABLE" });
+  expect(await world.states()).toEqual([]);
+});
+
+test("a network's CNI name may differ from its definition's, and the definition may be gone by now", async () => {
+  const { controller, world } = await worldWithColdPlugged({ networkName: "vlan-7" });
+  world.networks.define("blue", { config: { name: "vlan-7" } });
+  expect(await controller.attach({ ...request, validateOnly: true }, neverAborted)).toMatchObject({
+    interface: { name: "net1" },
+  });
+  world.networks.remove("blue");
+  expect(await controller.attach(request, neverAborted)).toMatchObject({ interface: { name: "net1" } });
+});
+
+test("while definitions can't be read, nothing is taken over yet", async () => {
+  const { controller, world } = await worldWithColdPlugged();
+  world.networks.failWith(new PodplugError("UNREACHABLE", "the API server is away"));
+  await expect(controller.attach(request, neverAborted)).rejects.toMatchObject({ reason: "UNREACHABLE" });
+  world.networks.failWith(undefined);
+  expect(await controller.attach(request, neverAborted)).toMatchObject({ interface: { name: "net1" } });
 });
 
 test("a link that only took over the name or the hardware address isn't the one", async () => {

@@ -72,6 +72,7 @@ export async function createWorld(changes: Partial<EngineOptions> = {}) {
       interfaceEvents: interfaces,
       devices,
       cached,
+      defaultNetworkName: async () => "cluster",
       maxConcurrent: 4,
       timeoutMs: 60_000,
       ifNaming: "npwg",

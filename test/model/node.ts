@@ -85,6 +85,7 @@ export async function createModelNode() {
       interfaceEvents: interfaces,
       devices: createFakeDevices(),
       cached: createFakeCachedAttachments(),
+      defaultNetworkName: async () => "cluster",
       maxConcurrent: 4,
       timeoutMs: 60_000,
       ifNaming: "npwg",

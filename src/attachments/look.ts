@@ -1,3 +1,4 @@
+import { asPodplugError, type PodplugError } from "../domain/errors.ts";
 import type { InterfaceEvent, ListRequest, PodInterface } from "../domain/node-api.ts";
 import type { Sandbox } from "../sandbox/contract.ts";
 import type { EngineCore } from "./core.ts";
@@ -9,7 +10,9 @@ type LookedAt = Sandbox & Pick<ListRequest, "counters">;
 
 /** What the engine answers without changing anything: list and watch. */
 export function createLook(core: EngineCore) {
-  const { interfaces, sandboxes, book, feed } = core;
+  const { interfaces, sandboxes, book, feed, log } = core;
+  /** The sandboxes that the last list of all was without, and that were told of. */
+  let leftOut: ReadonlySet<string> = new Set();
 
   async function list(
     { target, counters }: ListRequest,
@@ -24,12 +27,41 @@ export function createLook(core: EngineCore) {
         .filter(({ sandbox, state }) => state !== "waiting" && !known.has(sandbox.id))
         .map(({ sandbox }) => [sandbox.id, sandbox]),
     );
-    const views = await Promise.all(
-      [...present, ...lost.values()].map((sandbox) => listIfThere({ ...sandbox, counters }, signal)),
-    );
-    const told = new Set(views.flat().map(({ attachmentId }) => attachmentId));
+    const views = await listEach([...present, ...lost.values()], counters, signal);
+    const told = new Set(views.map(({ attachmentId }) => attachmentId));
     const waiting = book.all().filter(({ state, id }) => state === "waiting" && !told.has(id));
-    return [...views.flat(), ...waiting.map(viewOfWaiting)];
+    return [...views, ...waiting.map(viewOfWaiting)];
+  }
+
+  /** One namespace that can't be read must not hide the others. */
+  async function listEach(
+    all: readonly Sandbox[],
+    counters: boolean | undefined,
+    signal: AbortSignal,
+  ): Promise<readonly PodInterface[]> {
+    const failures = new Map<Sandbox, PodplugError>();
+    const views = await Promise.all(
+      all.map(async (sandbox) => {
+        try {
+          return await listIfThere({ ...sandbox, counters }, signal);
+        } catch (thrown) {
+          if (signal.aborted) throw thrown;
+          failures.set(sandbox, asPodplugError(thrown));
+          return [];
+        }
+      }),
+    );
+    for (const error of failures.values()) {
+      // All of them, or for want of descriptors: that is no single one's trouble.
+      if (failures.size === all.length || error.reason === "RESOURCE_EXHAUSTED") throw error;
+    }
+    for (const [{ id, netnsPath, pod }, error] of failures) {
+      if (leftOut.has(id)) continue;
+      const facts = { sandbox: id, netns: netnsPath, ...(pod && { pod: `${pod.namespace}/${pod.name}` }) };
+      log.warn({ ...facts, err: error }, "a namespace can't be read; it is left out until it can be");
+    }
+    leftOut = new Set(failures.keys().map(({ id }) => id));
+    return views.flat();
   }
 
   async function listOne(sandbox: LookedAt, signal: AbortSignal): Promise<readonly PodInterface[]> {

@@ -27,6 +27,9 @@ export interface SandboxLocator {
   /** What runs here, for people: `netns`, `cri containerd 2.1.9`. */
   describe(signal: AbortSignal): Promise<string>;
   locate(target: Target, signal: AbortSignal): Promise<Sandbox>;
-  /** Every sandbox of this node that can be plugged into. */
+  /**
+   * Every sandbox of this node that can be plugged into, but those that the
+   * runtime can't tell of; UNREACHABLE only when it is away as a whole.
+   */
   list(signal: AbortSignal): Promise<readonly Sandbox[]>;
 }

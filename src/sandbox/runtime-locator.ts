@@ -10,8 +10,15 @@ import type { Sandbox, SandboxLocator } from "./contract.ts";
 import { hidesNamespace } from "./hidden-namespaces.ts";
 import { createHostNetns } from "./host-netns.ts";
 import { createKnownSandboxes, type KnownSandbox } from "./known-sandboxes.ts";
+import { createLookAtEach } from "./look-at-each.ts";
 import { createNetnsLocator } from "./netns-files.ts";
-import type { Runtime, SandboxLook } from "./runtime.ts";
+import type { ListedSandbox, Runtime, SandboxLook } from "./runtime.ts";
+
+/**
+ * For so long a sandbox may say nothing after the last of the others did, in a
+ * listing; longer where the runtime took long to list them.
+ */
+const leastPatienceMs = 2_000;
 
 /** What every locator that asks a container runtime takes. */
 export interface RuntimeLocatorOptions {
@@ -35,6 +42,9 @@ export function createRuntimeLocator(runtime: Runtime, options: RuntimeLocatorOp
   const hostNetns = createHostNetns(interfaces, hostNetnsPaths);
   const bareNamespaces = createNetnsLocator({ interfaces, hostNetnsPaths });
   const known = createKnownSandboxes(clock);
+  const lookAtEach = createLookAtEach(refresh, clock);
+  /** Those that the last listing was without, and that were told of. */
+  let leftOut: ReadonlySet<string> = new Set();
 
   /** What a path leads to now; undefined when that is no namespace any more. */
   async function identify(path: string, signal: AbortSignal): Promise<NetnsIdentity | undefined> {
@@ -155,32 +165,57 @@ export function createRuntimeLocator(runtime: Runtime, options: RuntimeLocatorOp
     return entry && (await isCurrent(entry, signal)) ? entry : await learn(id, signal);
   }
 
-  /** A pod's own namespace gives the pod's sandbox, so that both names share one lane. */
+  /**
+   * A pod's own namespace gives the pod's sandbox, so that both names share one
+   * lane: it is nobody's only when every sandbox was told of.
+   */
   async function ofNamespace(target: Target, signal: AbortSignal): Promise<Sandbox> {
     const bare = await bareNamespaces.locate(target, signal);
     const entry = known.ofNetns(bare.netns);
     if (entry && (await isCurrent(entry, signal))) return admit(entry);
-    await learnReady(signal);
+    const { left } = await lookAtEach(await listReady(signal), {}, signal);
     const learnt = known.ofNetns(bare.netns);
-    return learnt ? admit(learnt) : bare;
+    if (learnt) return admit(learnt);
+    const [failure] = left.values();
+    if (failure) throw failure;
+    return bare;
   }
 
-  /** Every sandbox that is ready, and no other remembered. */
-  async function learnReady(signal: AbortSignal): Promise<readonly KnownSandbox[]> {
+  async function listReady(signal: AbortSignal): Promise<readonly ListedSandbox[]> {
     const listed = newestOfEachPod(await runtime.listReady(signal));
     known.keepOnly(new Set(listed.map(({ id }) => id)));
-    const entries = await Promise.all(
-      listed.map(async ({ id }) => {
-        try {
-          return await refresh(id, signal);
-        } catch (error) {
-          if (!isOneOf(error, ["SANDBOX_NOT_READY"])) throw error;
-          log.debug({ sandbox: id, err: error }, "a listed sandbox ended meanwhile");
-          return undefined;
-        }
-      }),
+    return listed;
+  }
+
+  /** Every sandbox that can be told of: one whose shim hangs, say, must not hide the others. */
+  async function learnReady(signal: AbortSignal): Promise<readonly KnownSandbox[]> {
+    const beganMs = clock.steadyMs();
+    const listed = await listReady(signal);
+    const patienceMs = Math.max(leastPatienceMs, 2 * (clock.steadyMs() - beganMs));
+    const { learnt, left } = await lookAtEach(listed, { patienceMs }, signal);
+    await requireOwnTrouble([...left.values()], learnt.length, signal);
+    for (const { id, pod } of listed) {
+      const error = left.get(id);
+      if (!error || leftOut.has(id)) continue;
+      const facts = { sandbox: id, ...(pod && { pod: `${pod.namespace}/${pod.name}` }), err: error };
+      log.warn(facts, "a sandbox can't be looked at; it is left out until it can be");
+    }
+    leftOut = new Set(left.keys());
+    return learnt;
+  }
+
+  /** Throws when the failures are about the runtime, or this process, rather than about single sandboxes. */
+  async function requireOwnTrouble(
+    failures: readonly PodplugError[],
+    learnt: number,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const isAway = (error: PodplugError): boolean => error.reason === "UNREACHABLE";
+    const shared = failures.find(
+      (error) => error.reason === "RESOURCE_EXHAUSTED" || (learnt === 0 && !isAway(error)),
     );
-    return entries.filter((entry) => entry !== undefined);
+    if (shared) throw shared;
+    if (failures.some(isAway)) await runtime.describe(signal);
   }
 
   return {

@@ -1,7 +1,9 @@
 import { setImmediate as turn } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { PodplugError } from "../../src/domain/errors.ts";
 import { neverAborted } from "../../src/domain/signals.ts";
 import type { Target } from "../../src/domain/target.ts";
+import { createRecordingLog } from "../support/recording-log.ts";
 import { attachBlue, createWorld, type World } from "./world.ts";
 
 const path = "/run/netns/a";
@@ -69,6 +71,59 @@ test("what was detached is told without a failure", async () => {
   const answer = await world.as("tester").detach({ target, which: net1 }, neverAborted);
   expect(answer).toMatchObject({ detached: true, interface: { name: "net1", failure: undefined } });
 });
+
+describe("a namespace that can't be read", () => {
+  const unreadable = new PodplugError("INTERNAL", "can't read interfaces: input/output error");
+
+  async function worldWithUnreadable() {
+    const log = createRecordingLog();
+    const world = await createWorld({ log });
+    for (const each of [path, "/run/netns/b"]) await attachBlue(world, each);
+    const { list } = world.interfaces;
+    world.interfaces.list = async (place, signal) => {
+      if (place.netnsPath === path) throw unreadable;
+      return await list(place, signal);
+    };
+    const warnings = () => log.lines.filter(({ level }) => level === "warn");
+    const mend = () => void (world.interfaces.list = list);
+    return { world, api: world.as("tester"), warnings, mend };
+  }
+
+  test("is left out of the list of all and told of once, and is in it as soon as it can be read", async () => {
+    const { api, warnings, mend } = await worldWithUnreadable();
+    for (const _again of [1, 2]) {
+      expect(await api.list({}, neverAborted)).toMatchObject([{ netns: "/run/netns/b", name: "net1" }]);
+    }
+    expect(warnings()).toMatchObject([{ facts: { netns: path, err: unreadable } }]);
+    mend();
+    expect(await api.list({}, neverAborted)).toHaveLength(2);
+  });
+
+  test("keeps no watcher from the others", async () => {
+    const { api } = await worldWithUnreadable();
+    const leaving = new AbortController();
+    for await (const event of api.watch({}, leaving.signal)) {
+      if (event.kind === "synced") break;
+      expect(event).toMatchObject({ kind: "present", interface: { netns: "/run/netns/b" } });
+    }
+  });
+
+  test("fails what is asked of it alone", async () => {
+    const { api } = await worldWithUnreadable();
+    const target = { kind: "netns", netns: path } as const;
+    await expect(api.list({ target }, neverAborted)).rejects.toBe(unreadable);
+  });
+});
+
+test.each(["INTERNAL", "RESOURCE_EXHAUSTED"] as const)(
+  "when no namespace can be read the list fails: %s",
+  async (reason) => {
+    const world = await createWorld();
+    await attachBlue(world);
+    world.interfaces.failWith(new PodplugError(reason, "no"));
+    await expect(world.as("tester").list({}, neverAborted)).rejects.toMatchObject({ reason });
+  },
+);
 
 test("a watcher that comes while the agent stops is told so too", async () => {
   const world = await createWorld();

@@ -58,6 +58,8 @@ export interface FakeCriRuntime extends AsyncDisposable {
   hang(hanging: boolean): void;
   /** Answers each call so late. */
   delay(ms: number): void;
+  /** Fails every status of the pod's sandboxes with the code, or says nothing of them, until cleared. */
+  troubleStatusOf(ref: PodRef, trouble: grpc.status | "silence" | undefined): void;
   /** The socket is gone, with every connection. */
   goAway(): Promise<void>;
   comeBack(): Promise<void>;
@@ -94,6 +96,7 @@ export async function startFakeCriRuntime(
   const recording = recordedStatus(recordings[flavour].file);
   const sandboxes = new Map<string, Sandbox>();
   const calls = new Map<string, number>();
+  const troubles = new Map<string, grpc.status | "silence">();
   let server: grpc.Server | undefined;
   let made = 0;
   let failure: grpc.status | undefined;
@@ -156,6 +159,7 @@ export async function startFakeCriRuntime(
   function handle<M extends DescMethodUnary>(
     method: M,
     answer: (request: MessageShape<M["input"]>) => MessageInitShape<M["output"]> | undefined,
+    troubleOf: (request: MessageShape<M["input"]>) => grpc.status | "silence" | undefined = () => undefined,
   ): [grpc.ServiceDefinition, grpc.UntypedServiceImplementation] {
     const definition: grpc.MethodDefinition<unknown, unknown> = {
       path: `/${method.parent.typeName}/${method.name}`,
@@ -173,9 +177,10 @@ export async function startFakeCriRuntime(
     };
     const implementation: grpc.handleUnaryCall<MessageShape<M["input"]>, object> = (call, callback) => {
       calls.set(method.name, (calls.get(method.name) ?? 0) + 1);
-      if (hanging) return;
-      if (failure !== undefined) {
-        callback({ code: failure, details: "the test says so" });
+      const trouble = failure ?? troubleOf(call.request);
+      if (hanging || trouble === "silence") return;
+      if (trouble !== undefined) {
+        callback({ code: trouble, details: "the test says so" });
         return;
       }
       setTimeout(() => {
@@ -204,11 +209,15 @@ export async function startFakeCriRuntime(
         );
       }),
     })),
-    handle(podSandboxStatus, ({ podSandboxId, verbose }) => {
-      const answer = sandboxes.get(podSandboxId)?.answer;
-      if (!answer) return undefined;
-      return { ...answer, info: verbose ? { info: rewriteInfo(answer.info["info"]!) } : {} };
-    }),
+    handle(
+      podSandboxStatus,
+      ({ podSandboxId, verbose }) => {
+        const answer = sandboxes.get(podSandboxId)?.answer;
+        if (!answer) return undefined;
+        return { ...answer, info: verbose ? { info: rewriteInfo(answer.info["info"]!) } : {} };
+      },
+      ({ podSandboxId }) => troubles.get(podSandboxId),
+    ),
     handle(listContainers, ({ filter }) => ({
       containers: [...sandboxes.values()]
         .filter(({ containerId }) => !filter?.id || containerId === filter.id)
@@ -265,6 +274,12 @@ export async function startFakeCriRuntime(
     },
     delay(ms) {
       delayMs = ms;
+    },
+    troubleStatusOf(ref, trouble) {
+      for (const { sandboxId } of ofPod(ref)) {
+        if (trouble === undefined) troubles.delete(sandboxId);
+        else troubles.set(sandboxId, trouble);
+      }
     },
     async goAway() {
       server?.forceShutdown();

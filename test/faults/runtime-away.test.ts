@@ -53,6 +53,28 @@ test("a runtime that says nothing is told after a deadline, what is known by its
   await web.holds([], caughtUpMs);
 });
 
+test("an agent that starts while the runtime says nothing of one sandbox serves all others at once", {
+  timeout: 60_000 + caughtUpMs,
+}, async () => {
+  const stuck = await world.startPod("stuck", "blue@net1");
+  const ended = await world.startPod("ended", "blue@net1");
+  for (const pod of [stuck, ended]) await pod.holds(["net1 blue"]);
+  await world.kill();
+  world.runtime.troubleStatusOf({ namespace: "demo", name: "stuck" }, "silence");
+  stuck.networks("blue@net1,red@net2");
+  web.networks("blue@net1,red@net2");
+  await ended.end();
+  await world.start();
+  // The runtime's deadline for one answer is ten.
+  await web.holds(["net1 blue", "net2 red"], 8_000);
+  await ended.isForgotten(8_000);
+  expect(await world.client.list({}, neverAborted)).toContainEqual(
+    expect.objectContaining({ name: "net1", pod: expect.objectContaining({ name: "stuck" }) }),
+  );
+  world.runtime.troubleStatusOf({ namespace: "demo", name: "stuck" }, undefined);
+  await stuck.holds(["net1 blue", "net2 red"], caughtUpMs);
+});
+
 test("with a runtime that answers slowly every pod gets its networks, side by side", {
   timeout: 60_000 + caughtUpMs,
 }, async () => {

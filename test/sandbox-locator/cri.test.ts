@@ -18,6 +18,7 @@ import { type CriFlavour, type FakeCriRuntime, startFakeCriRuntime } from "../fa
 import { createFakeInterfaces, type FakeInterfaces } from "../fakes/fake-interfaces.ts";
 import { eventually } from "../server/eventually.ts";
 import { failure } from "../support/failure.ts";
+import { createRecordingLog } from "../support/recording-log.ts";
 
 const { signal } = new AbortController();
 const web: PodRef = { namespace: "demo", name: "web" };
@@ -291,6 +292,56 @@ describe("what was learnt of a sandbox", () => {
     expect(after.id).toBe(before.id);
     expect(after.netns).toEqual(await interfaces.identify(netnsPath, signal));
     expect(after.netns).not.toEqual(before.netns);
+  });
+});
+
+describe("a sandbox that the runtime can't tell of", () => {
+  const troubles = [
+    ["fails to look at", status.UNKNOWN],
+    ["says nothing of", "silence"],
+  ] as const;
+
+  test.each(troubles)("which it %s, is left out until it can, and told of once", async (_, trouble) => {
+    const log = createRecordingLog();
+    const { runtime, locator } = await makeWorld({ log, deadlineMs: 60_000 });
+    const { sandboxId } = runtime.addPod(web);
+    runtime.addPod(db);
+    runtime.troubleStatusOf(web, trouble);
+    for (const _again of [1, 2]) expect(await locator.list(signal)).toMatchObject([{ pod: db }]);
+    const warnings = log.lines.filter(({ level }) => level === "warn");
+    expect(warnings).toMatchObject([{ facts: { sandbox: sandboxId, pod: "demo/web" } }]);
+    runtime.troubleStatusOf(web, undefined);
+    if (trouble !== "silence") expect(await locator.list(signal)).toHaveLength(2);
+  });
+
+  test("is asked for once at a time, however often all are listed", async () => {
+    const { runtime, locator } = await makeWorld({ deadlineMs: 60_000 });
+    runtime.addPod(web);
+    runtime.addPod(db);
+    runtime.troubleStatusOf(web, "silence");
+    await Promise.all([locator.list(signal), locator.list(signal)]);
+    expect(runtime.takeCalls()).toMatchObject({ PodSandboxStatus: 2 });
+  });
+
+  test("fails what only it could answer: whose a bare namespace is", async () => {
+    const { runtime, interfaces, locator } = await makeWorld();
+    const { netnsPath } = runtime.addPod(db);
+    runtime.addPod(web);
+    runtime.troubleStatusOf(web, status.UNKNOWN);
+    interfaces.addNetns("/run/netns/bare");
+    const bare = { kind: "netns", netns: "/run/netns/bare" } as const;
+    await expect(locator.locate(bare, signal)).rejects.toEqual(failure("UNREACHABLE", "the test says so"));
+    expect(await locator.locate({ kind: "netns", netns: netnsPath }, signal)).toMatchObject({ pod: db });
+  });
+
+  test("isn't taken for one while the runtime goes away", async () => {
+    const { runtime, locator } = await makeWorld();
+    for (const pod of [web, db]) runtime.addPod(pod);
+    runtime.rewriteInfo((info) => {
+      void runtime.goAway();
+      return info;
+    });
+    await expect(locator.list(signal)).rejects.toEqual(failure("UNREACHABLE", runtime.socketPath));
   });
 });
 

@@ -1,4 +1,5 @@
 import { closeSync, openSync, readFileSync } from "node:fs";
+import { type Clock, systemClock } from "../domain/clock.ts";
 import { PodplugError } from "../domain/errors.ts";
 import { type HostPaths, seenInPlace } from "../domain/host-path.ts";
 import { abortError, unlessAborted } from "../domain/signals.ts";
@@ -17,8 +18,9 @@ import {
   type NetnsPlace,
 } from "./contract.ts";
 import { dumpBufferLength, readDump } from "./dump.ts";
+import { createHeldNamespaces } from "./held-netns.ts";
 import { loadLibc } from "./libc.ts";
-import { type OpenNetns, openNetns } from "./netns.ts";
+import type { OpenNetns } from "./netns.ts";
 import { type Address, addressDump, type Link, linkDump } from "./rtnetlink.ts";
 import { pathsOfProcessesIn } from "./search-processes.ts";
 import { createTurns } from "./turns.ts";
@@ -34,6 +36,7 @@ export interface NetlinkReaderOptions {
   readonly seenAt?: HostPaths | undefined;
   /** How long the kernel may be silent before a read fails. */
   readonly receiveTimeoutMs?: number | undefined;
+  readonly clock?: Clock | undefined;
 }
 
 export interface NetlinkInterfaceReader extends InterfaceReader, DefaultRoutes, Disposable {}
@@ -46,10 +49,11 @@ export interface NetlinkInterfaceReader extends InterfaceReader, DefaultRoutes, 
 export async function createNetlinkInterfaceReader(
   options: NetlinkReaderOptions = {},
 ): Promise<NetlinkInterfaceReader> {
-  const { receiveTimeoutMs = 5_000, seenAt = seenInPlace } = options;
+  const { receiveTimeoutMs = 5_000, seenAt = seenInPlace, clock = systemClock } = options;
   const libc = await loadLibc();
   const bootId = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
   const homeFd = openSync("/proc/thread-self/ns/net", "r");
+  const namespaces = createHeldNamespaces(clock, { libc, seenAt, homeFd, receiveTimeoutMs });
   const inTurn = createTurns(maxThreads);
   // Kept, one for each thread: memory outside the heap makes starting a plugin slower.
   const idleBuffers: Uint8Array[] = [];
@@ -63,8 +67,10 @@ export async function createNetlinkInterfaceReader(
     if (signal.aborted) throw abortError(signal, doing);
     const done = inTurn(async () => {
       if (signal.aborted) throw abortError(signal, doing);
-      using netns = await openNetns(path, { libc, seenAt, homeFd, receiveTimeoutMs });
-      return await work(netns);
+      using netns = await namespaces.open(path);
+      const result = await work(netns);
+      netns.giveBack();
+      return result;
     });
     // Who asked may go at once; the thread's place is free only when the kernel lets it go.
     return await unlessAborted(done, signal, doing);
@@ -116,7 +122,10 @@ export async function createNetlinkInterfaceReader(
       atPlace(place, signal, (route) => takeDefaultRoutes(route, through)),
     restoreDefaultRoutes: (place, routes, signal) =>
       atPlace(place, signal, (route) => restoreDefaultRoutes(route, routes)),
-    [Symbol.dispose]: () => closeSync(homeFd),
+    [Symbol.dispose]() {
+      namespaces[Symbol.dispose]();
+      closeSync(homeFd);
+    },
   };
 }
 

@@ -1,4 +1,12 @@
-import { closeSync, constants as files, fstatSync, open as openFile, openSync, statfsSync } from "node:fs";
+import {
+  type BigIntStats,
+  closeSync,
+  constants as files,
+  fstatSync,
+  open as openFile,
+  openSync,
+  statfsSync,
+} from "node:fs";
 import { constants } from "node:os";
 import { promisify } from "node:util";
 import { asPodplugError, messageOf, PodplugError, systemCodeOf } from "../domain/errors.ts";
@@ -38,6 +46,10 @@ export interface OpenNetnsOptions {
 }
 
 /** The usual places of namespaces, on file systems of the kernel's own, where to open a file never waits. */
+export function isPromptPath(path: string): boolean {
+  return promptPath.test(path);
+}
+
 const promptPath = /^\/(proc\/(\d+|self|thread-self)\/ns\/net|(var\/)?run\/([^/]+\/)?netns\/[^/]+)$/;
 
 /** TARGET_NOT_FOUND, TARGET_INVALID, PRIVILEGE_MISSING; the caller disposes of what it gets. */
@@ -45,12 +57,12 @@ export async function openNetns(path: string, options: OpenNetnsOptions): Promis
   const { libc, seenAt, homeFd, receiveTimeoutMs } = options;
   const fd = await openNetnsFile(path, seenAt);
   try {
-    const { dev, ino } = fstatSync(fd, { bigint: true });
+    const inode = inodeOf(fstatSync(fd, { bigint: true }));
     const routeSocket = routeSocketIn(fd, homeFd, path, libc);
     try {
       prepare(routeSocket, receiveTimeoutMs, libc);
       return {
-        inode: `${dev}:${ino}`,
+        inode,
         cookie: cookieOf(routeSocket, libc),
         routeSocket,
         [Symbol.dispose]: () => void libc.close(routeSocket),
@@ -62,6 +74,11 @@ export async function openNetns(path: string, options: OpenNetnsOptions): Promis
   } finally {
     closeSync(fd);
   }
+}
+
+/** What tells namespaces apart for as long as they live. */
+export function inodeOf({ dev, ino }: BigIntStats): string {
+  return `${dev}:${ino}`;
 }
 
 /** A descriptor of the namespace, which lives on while it is open. TARGET_NOT_FOUND, TARGET_INVALID, PRIVILEGE_MISSING. */
@@ -86,7 +103,7 @@ function reopen(place: number, path: string): number {
  */
 async function openPath(path: string, seenAt: HostPaths): Promise<number> {
   try {
-    return promptPath.test(path)
+    return isPromptPath(path)
       ? openSync(seenAt(path), pathOnly)
       : await open(await seenAt.patiently(path), pathOnly);
   } catch (cause) {

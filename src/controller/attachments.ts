@@ -17,6 +17,12 @@ export function madeNames(attachment: PodInterface): readonly string[] {
   return links.flatMap(({ name, sandbox }) => (name && sandbox ? [name] : []));
 }
 
+/** Every name that network-status may have for it: none unless its ADD was complete once. */
+export function namesInStatus(attachment: PodInterface): readonly string[] {
+  if (attachment.attachedAt === undefined) return [];
+  return [...new Set([attachedName(attachment), ...madeNames(attachment)])];
+}
+
 /** Whether ADD is complete: the state says so, or it was and the link isn't what ADD left. */
 export function isComplete(attachment: PodInterface): boolean {
   return attachment.state === "attached" || isDrifted(attachment);

@@ -34,7 +34,6 @@ interface Memory {
   readonly uid: string;
   /** The pod as a write answered it, newer than the feed's pod of this version. */
   answered?: { readonly feedVersion: string; readonly pod: Pod } | undefined;
-  published: ReadonlySet<string>;
 }
 
 /** Brings a pod's network-status to what is in the pod; returns whether to try again. */
@@ -47,30 +46,40 @@ export function createPublisher(options: PublisherOptions) {
     let seen = looks.take(key);
     if (!pod || pod.deletionTimestamp) {
       memories.delete(key);
+      known.forgetLeft(key);
       return "done";
     }
     const memory = memoryOf(key, pod);
     let text = newest(pod, memory).annotations[networkStatusAnnotation];
-    if (!known.has(key) && !namesInterfaces(text)) return "done";
+    if (!known.has(key) && namesOf(text).length === 0) {
+      known.forgetLeft(key);
+      return "done";
+    }
     try {
       for (let round = 0; round < maxConflicts; round += 1) {
+        // Before the look: what comes meanwhile would pass for one that had gone.
+        const own = known.namesOf(key);
         const interfaces = seen ?? (await call(signal, (each) => api.list({ target: targetOf(pod) }, each)));
         seen = undefined;
+        const sandboxId = interfaces[0]?.sandboxId ?? "";
         const next = nextStatus({
           text,
           interfaces,
           isKubeVirt: isKubeVirt(pod),
           defaultNetworkName: options.defaultNetworkName,
-          published: memory.published,
+          own: own.get(sandboxId) ?? new Set(),
         });
-        if (next.kind === "unchanged") return "done";
+        if (next.kind === "unchanged") {
+          known.statusHas(key, sandboxId, namesOf(text));
+          return "done";
+        }
         const write = { pod, before: text, text: next.text };
         const answer = await call(signal, (each) => status.write(write, each));
         if (answer.kind === "gone") return "done";
         memory.answered = { feedVersion: pod.resourceVersion, pod: answer.pod };
         text = answer.pod.annotations[networkStatusAnnotation];
         if (answer.kind === "conflict") continue;
-        memory.published = new Set([...memory.published, ...namesOf(next.text)]);
+        known.statusHas(key, sandboxId, namesOf(next.text));
         log.debug({ pod: key }, "network-status written");
         if (next.fault !== undefined) tellReplaced(pod, next.fault, write.before);
         return "done";
@@ -87,7 +96,7 @@ export function createPublisher(options: PublisherOptions) {
   function memoryOf(key: PodKey, { uid }: Pod): Memory {
     const memory = memories.get(key);
     if (memory?.uid === uid) return memory;
-    const fresh: Memory = { uid, published: new Set() };
+    const fresh: Memory = { uid };
     memories.set(key, fresh);
     return fresh;
   }
@@ -106,10 +115,6 @@ export function createPublisher(options: PublisherOptions) {
 
 function newest(pod: Pod, { answered }: Memory): Pod {
   return answered?.feedVersion === pod.resourceVersion ? answered.pod : pod;
-}
-
-function namesInterfaces(text: string | undefined): boolean {
-  return namesOf(text).length > 0;
 }
 
 /** Of every network but the default one. */

@@ -24,8 +24,8 @@ export interface StatusInput {
   readonly isKubeVirt: boolean;
   /** What an entry for the pod's own network is called where none is there yet; without it none is made. */
   readonly defaultNetworkName: string | undefined;
-  /** Names of interfaces that this process put into the annotation earlier. */
-  readonly published: ReadonlySet<string>;
+  /** What the annotation may call attachments of ours that are there, or were when it was written. */
+  readonly own: ReadonlySet<string>;
 }
 
 export type NextStatus =
@@ -99,15 +99,15 @@ function saysTheSame(theirs: StatusEntry, ours: StatusEntry): boolean {
 
 /**
  * An entry for an interface that isn't there. One with a device may have no
- * link by its nature, and one that was never ours may be anything on a pod
- * of KubeVirt's.
+ * link by its nature, and any on a pod of KubeVirt's, whose dummies say nothing
+ * either: there only what was ours is known to be gone.
  */
-function isStale(entry: StatusEntry, { interfaces, isKubeVirt, published }: StatusInput): boolean {
+function isStale(entry: StatusEntry, { interfaces, isKubeVirt, own }: StatusInput): boolean {
   const name = interfaceOf(entry);
   if (name === "" || isDefault(entry)) return false;
   const isThere = interfaces.some((each) => each.name === name && each.attachmentId === "");
-  if (isThere) return false;
-  return published.has(name) || (!isKubeVirt && entry["device-info"] === undefined);
+  if (own.has(name)) return isKubeVirt || !isThere;
+  return !isThere && !isKubeVirt && entry["device-info"] === undefined;
 }
 
 function withDefault(

@@ -34,7 +34,7 @@ function next(input: Partial<StatusInput> & { readonly interfaces: readonly PodI
     text: undefined,
     isKubeVirt: false,
     defaultNetworkName: "cluster",
-    published: new Set(),
+    own: new Set(),
     ...input,
   });
 }
@@ -208,10 +208,13 @@ describe("network-status", () => {
     expect(namesOf(answer)).toEqual(["net5"]);
   });
 
-  test("drops on KubeVirt's pods only what this process told", () => {
+  test("drops on KubeVirt's pods only what was ours, also when a dummy has its name", () => {
     const text = JSON.stringify([{ name: "default/x", interface: "net8", dns: {} }]);
     const input = { text, interfaces: [eth0], isKubeVirt: true };
     expect(next(input)).toEqual({ kind: "unchanged" });
-    expect(entriesOf(next({ ...input, published: new Set(["net8"]) }))).toEqual([]);
+    for (const interfaces of [[eth0], [eth0, bareLink("net8")]]) {
+      expect(entriesOf(next({ ...input, interfaces, own: new Set(["net8"]) }))).toEqual([]);
+      expect(next({ ...input, interfaces })).toEqual({ kind: "unchanged" });
+    }
   });
 });

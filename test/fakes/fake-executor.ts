@@ -9,7 +9,9 @@ const allSteps = 2;
 /**
  * Plugins in memory: ADD leases an address and makes a link in the fake
  * kernel, DEL gives both back by (container, interface). Which capabilities a
- * network has stands in its configuration, as for the real ones.
+ * network has stands in its configuration, as for the real ones. A plugin of
+ * type `device` makes no link, as one that leaves a device to user space, and
+ * its CHECK looks for none.
  */
 export interface FakeExecutor extends Executor {
   /** `containerId ifName` of every leased address, sorted. */
@@ -66,13 +68,17 @@ export function createFakeExecutor(interfaces: FakeInterfaces): FakeExecutor {
   }
 
   function add(
-    { containerId, ifName, netnsPath = "", capabilityArgs }: CniAttachment,
+    { containerId, ifName, netnsPath = "", config, capabilityArgs }: CniAttachment,
     steps: number,
   ): JsonObject {
     if (steps < 1) return {};
     const host = leased.get(keyOf(containerId, ifName)) ?? lowestFreeHost();
     leased.set(keyOf(containerId, ifName), host);
     if (steps < 2) return {};
+    if (config.includes('"type":"device"')) {
+      const device = { name: ifName, sandbox: netnsPath, pciID: "0000:03:02.0" };
+      return { cniVersion: "1.0.0", interfaces: [device] };
+    }
     const address = `10.9.0.${host}/24`;
     const mac = typeof capabilityArgs["mac"] === "string" ? { mac: capabilityArgs["mac"] } : {};
     const link = interfaces.addLink(netnsPath, { name: ifName, ips: [address], ...mac });
@@ -128,8 +134,9 @@ export function createFakeExecutor(interfaces: FakeInterfaces): FakeExecutor {
     },
     add: (attachment) => run("add", attachment.ifName, (steps) => add(attachment, steps)),
     del: (attachment) => run("del", attachment.ifName, (steps) => del(attachment, steps)),
-    check: ({ ifName, netnsPath = "" }) =>
+    check: ({ ifName, netnsPath = "", config }) =>
       run("check", ifName, () => {
+        if (config.includes('"type":"device"')) return;
         if (interfaces.links(netnsPath).some((link) => link.name === ifName)) return;
         throw new PodplugError("CHECK_FAILED", `${ifName} isn't there`);
       }),

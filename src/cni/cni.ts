@@ -32,7 +32,7 @@ export interface Cni {
   add(attachment: NetworkAttachment, signal: AbortSignal): Promise<JsonObject>;
   /** In reverse order, to the first error. `result` is what ADD answered; absent when it never completed. */
   del(attachment: NetworkAttachment, result: JsonObject | undefined, signal: AbortSignal): Promise<void>;
-  /** CHECK_FAILED when a plugin says so. Versions before 0.4.0 can't be asked: success, as for disableCheck. */
+  /** CHECK_FAILED with the plugin's name when one says so. Versions before 0.4.0 can't be asked: success, as for disableCheck. */
   check(attachment: NetworkAttachment, result: JsonObject, signal: AbortSignal): Promise<void>;
   /** From 1.1.0 on and without disableGC, else nothing. Goes on past errors and reports them together. */
   gc(network: NetworkList, valid: readonly GcAttachment[], signal: AbortSignal): Promise<void>;

@@ -28,9 +28,13 @@ export function isComplete(attachment: PodInterface): boolean {
   return attachment.state === "attached" || isDrifted(attachment);
 }
 
-/** Whether its link, of which ADD answered the index, isn't there any more. */
+/**
+ * Whether a look found that its link isn't there any more. A plugin's failed
+ * CHECK, which names the plugin, says no such thing: a device has no link from
+ * its ADD on.
+ */
 export function isLost(attachment: PodInterface): boolean {
-  return isDrifted(attachment) && attachment.index === 0;
+  return isDrifted(attachment) && attachment.index === 0 && attachment.failure?.plugin === undefined;
 }
 
 /** Whether it isn't as ADD left it. */

@@ -191,6 +191,23 @@ test("an interface renamed or readdressed by hand is told in an event, once, and
   ]);
 });
 
+test("a failed CHECK of a device without a link is told in an event, once, and the device left as it is", async () => {
+  const node = await createNode();
+  node.world.networks.define("vf", { namespace: "default", config: { plugins: [{ type: "device" }] } });
+  await node.addPod("web", "vf@net1,blue@net2");
+  const before = node.statusOf("web");
+  const failure = new PodplugError("CHECK_FAILED", "no interface net1", { plugin: "device" });
+  node.world.executor.failOn("check", failure);
+  await node.clock.advance(1_200_000);
+  expect(node.events().filter((event) => event.startsWith("InterfaceCheckFailed"))).toEqual([
+    expect.stringContaining("interface net1 of network default/vf"),
+    expect.stringContaining("interface net2 of network default/blue"),
+  ]);
+  const changes = node.world.executor.runs.filter((run) => !run.startsWith("CHECK"));
+  expect(changes).toEqual(["ADD net1", "ADD net2"]);
+  expect(node.statusOf("web")).toEqual(before);
+});
+
 test("an interface of a pod that KubeVirt runs may be renamed without a word", async () => {
   const node = await createNode();
   await node.addPod("vm", "blue", { labels: { "kubevirt.io": "virt-launcher" } });

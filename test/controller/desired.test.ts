@@ -110,6 +110,12 @@ describe("steps", () => {
     expect(steps("blue@net1", { interfaces: [eth0, { ...net1, ...drift("other", 7) }] })).toEqual([]);
   });
 
+  test("leave alone what a plugin's CHECK finds fault with, also where ADD made no link", () => {
+    const { failure, ...rest } = drift("net1", 0);
+    const checked = { ...net1, ...rest, failure: { ...failure, plugin: "host-device" } };
+    expect(steps("blue@net1", { interfaces: [eth0, checked] })).toEqual([]);
+  });
+
   test("take no link of ours for one that the pod was created with", () => {
     const cniResult = {
       cniVersion: "1.0.0",

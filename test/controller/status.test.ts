@@ -191,6 +191,15 @@ describe("network-status", () => {
     ]);
   });
 
+  test("keeps a device whose CHECK failed, and loses a link that vanished", () => {
+    const failure = { reason: "CHECK_FAILED", message: "no interface net5", retryable: true };
+    const gone: PodInterface = { ...net5, index: 0, state: "failed", failure };
+    const text = JSON.stringify([{ name: "default/red", interface: "net5", dns: {} }]);
+    const checked: PodInterface = { ...gone, failure: { ...failure, plugin: "host-device" } };
+    expect(namesOf(next({ text, interfaces: [eth0, checked] }))).toEqual(["eth0", "net5"]);
+    expect(namesOf(next({ text, interfaces: [eth0, gone] }))).toEqual([]);
+  });
+
   test("keeps somebody else's device that has no link", () => {
     const device = { name: "default/vf", interface: "net9", dns: {}, "device-info": { type: "memif" } };
     const answer = next({ text: JSON.stringify([device]), interfaces: [eth0, net5] });

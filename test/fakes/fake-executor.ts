@@ -138,7 +138,7 @@ export function createFakeExecutor(interfaces: FakeInterfaces): FakeExecutor {
       run("check", ifName, () => {
         if (config.includes('"type":"device"')) return;
         if (interfaces.links(netnsPath).some((link) => link.name === ifName)) return;
-        throw new PodplugError("CHECK_FAILED", `${ifName} isn't there`);
+        throw new PodplugError("CHECK_FAILED", `${ifName} isn't there`, { plugin: "fake" });
       }),
     gc: (_config, valid: readonly ValidAttachment[]) =>
       run("gc", "", () => {

@@ -19,22 +19,31 @@ const afterPodMs = [500, 2_500];
 
 /** Has the engine detach what ended with its sandbox: soon after a pod is gone, and now and then in any case. */
 export async function sweepOften(
-  engine: Engine,
-  pods: PodFeed | undefined,
+  engine: Pick<Engine, "sweep" | "sweepLeftover">,
+  pods: Pick<PodFeed, "watch" | "get"> | undefined,
   stopped: AbortSignal,
 ): Promise<void> {
-  await Promise.all([sweepAtIntervals(), pods && sweepAfterPods(pods)]);
+  const begun = new Set<Promise<void>>();
+  const { promise: failed, reject: fail } = Promise.withResolvers<never>();
+  await Promise.race([failed, Promise.all([sweepAtIntervals(), pods && sweepAfterPods(pods)])]);
+  await Promise.all(begun);
+
+  /** Nobody waits for it: a DEL that hangs must not keep the next sweep. */
+  function begin(sweep: Promise<void>): void {
+    begun.add(sweep);
+    sweep.then(() => begun.delete(sweep), fail);
+  }
 
   async function sweepAtIntervals(): Promise<void> {
     for (let atMs = leftoverEveryMs; await passed(leftoverEveryMs); atMs += leftoverEveryMs) {
-      await (atMs % sweepEveryMs === 0 ? engine.sweep() : engine.sweepLeftover());
+      begin(atMs % sweepEveryMs === 0 ? engine.sweep() : engine.sweepLeftover());
     }
   }
 
-  async function sweepAfterPods(feed: PodFeed): Promise<void> {
+  async function sweepAfterPods(feed: Pick<PodFeed, "watch" | "get">): Promise<void> {
     for await (const event of feed.watch(stopped)) {
       if (event.kind !== "changed" || feed.get(event.key)) continue;
-      for (const delayMs of afterPodMs) if (await passed(delayMs)) await engine.sweep();
+      for (const delayMs of afterPodMs) if (await passed(delayMs)) begin(engine.sweep());
     }
   }
 

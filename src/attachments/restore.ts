@@ -1,4 +1,4 @@
-import { failureOf, PodplugError, type Reason } from "../domain/errors.ts";
+import { asPodplugError, type Reason } from "../domain/errors.ts";
 import { neverAborted } from "../domain/signals.ts";
 import type { Sandbox } from "../sandbox/contract.ts";
 import { factsOf } from "./apply.ts";
@@ -14,6 +14,13 @@ const unknownPodMs = 10 * 60_000;
 /** With these the pod, or the name in it, is somebody else's by now. */
 const final: readonly Reason[] = ["POD_ENDING", "UID_MISMATCH", "INTERFACE_IN_USE", "KEY_IN_USE"];
 
+export interface Restore {
+  /** Tries all that waits, side by side. */
+  all(): Promise<void>;
+  /** What waits since the end of this sandbox. */
+  ofSandbox(sandboxId: string): Promise<void>;
+}
+
 /**
  * Attaches what outlived its pod's sandbox to the next one, under the same
  * name, as whoever asked for it. A pod without a sandbox is looked for at each
@@ -26,14 +33,18 @@ export function createRestore(
     /** Attaches it in the sandbox, under its name if that is free. The sandbox's lane must be held. */
     readonly attachAgain: (record: AttachmentRecord, sandbox: Sandbox) => Promise<void>;
   },
-): () => Promise<void> {
+): Restore {
   const { book, sandboxes, lanes, clock, log, podLife } = core;
   const { retries, attachAgain } = parts;
   /** Since when this process has looked for the pods that nobody tells of, by record. */
   const missingSince = new Map<string, number>();
+  /** By the sandbox that ended: one that hangs is tried once, however many sweeps come by. */
+  const running = new Map<string, Promise<void>>();
 
   const isWaiting = (record: AttachmentRecord): boolean =>
     book.get(record.sandbox.id, record.ifName)?.id === record.id;
+
+  const allWaiting = (): readonly AttachmentRecord[] => book.all().filter(({ state }) => state === "waiting");
 
   async function forget(record: AttachmentRecord, message: string): Promise<void> {
     if (isWaiting(record)) await book.remove(record);
@@ -87,23 +98,46 @@ export function createRestore(
       await restore(record);
       return true;
     } catch (error) {
-      if (error instanceof PodplugError && final.includes(error.reason)) {
-        log.warn({ ...factsOf(record), reason: error.reason, err: error }, "attaching again isn't possible");
-        await forget(record, "it isn't attached again");
-        return true;
-      }
-      const { reason } = failureOf(error);
+      const { reason } = asPodplugError(error);
+      if (final.includes(reason)) return await giveUp(record, error);
       log.warn({ ...factsOf(record), reason, err: error }, "attaching again failed; it is tried again");
       return false;
     }
   }
 
-  return async () => {
-    for (const record of book.all().filter(({ state }) => state === "waiting")) {
+  async function giveUp(record: AttachmentRecord, error: unknown): Promise<boolean> {
+    const { reason } = asPodplugError(error);
+    log.warn({ ...factsOf(record), reason, err: error }, "attaching again isn't possible");
+    try {
+      await forget(record, "it isn't attached again");
+      return true;
+    } catch (writeError) {
+      log.warn({ ...factsOf(record), err: writeError }, "forgetting what waits failed; it is tried again");
+      return false;
+    }
+  }
+
+  /** One after the other: they share the next sandbox's lane, and go there in their order. */
+  async function tryThose(records: readonly AttachmentRecord[]): Promise<void> {
+    for (const record of records) {
       if (core.isStopping()) return;
       const key = `restore ${recordKey(record)}`;
       if (retries.isPending(key) || (await attempt(record))) continue;
       retries.schedule(key, async () => !isWaiting(record) || (await attempt(record)));
     }
+  }
+
+  async function ofSandbox(sandboxId: string): Promise<void> {
+    const waiting = allWaiting().filter(({ sandbox }) => sandbox.id === sandboxId);
+    const trying = running.get(sandboxId) ?? tryThose(waiting).finally(() => running.delete(sandboxId));
+    running.set(sandboxId, trying);
+    await trying;
+  }
+
+  return {
+    ofSandbox,
+    async all() {
+      await Promise.all(new Set(allWaiting().map(({ sandbox }) => sandbox.id)).values().map(ofSandbox));
+    },
   };
 }

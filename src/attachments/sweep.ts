@@ -2,9 +2,11 @@ import { neverAborted } from "../domain/signals.ts";
 import type { Sandbox } from "../sandbox/contract.ts";
 import { factsOf } from "./apply.ts";
 import type { EngineCore } from "./core.ts";
+import type { AttachmentRecord } from "./journal.ts";
+import type { Restore } from "./restore.ts";
 
 export interface Sweep {
-  /** Looks after every sandbox. A second call while one runs joins it: it is about what is gone by now all the same. */
+  /** Looks after every sandbox; what hangs at one of them keeps neither the others nor the next sweep. */
   all(): Promise<void>;
   /** Only what the runtime, or DEL, kept from being looked after before, and what waits. */
   leftover(): Promise<void>;
@@ -15,56 +17,65 @@ export interface Sweep {
  * sandbox takes the interfaces along, and leaves their addresses and the
  * hosts' ends. DEL begins only then, never at a pod's deletionTimestamp: a pod
  * may need its networks to the end. What waits for a new sandbox is tried too.
+ * All side by side: lanes and gate bound it.
  */
-export function createSweep(core: EngineCore, restoreAll: () => Promise<void>): Sweep {
+export function createSweep(core: EngineCore, restore: Restore): Sweep {
   const { book, lanes, namespaces, log } = core;
   /** Those that couldn't be looked after. */
   const left = new Map<string, Sandbox>();
-  let running: Promise<void> | undefined;
+  /** Those that are being detached: a sweep that finds one of them gone again joins. */
+  const ending = new Map<string, Promise<void>>();
 
-  async function sweep(): Promise<void> {
-    await putBackAll();
-    const sandboxes = new Map<string, Sandbox>();
-    for (const { state, sandbox } of book.all()) if (state === "attached") sandboxes.set(sandbox.id, sandbox);
-    await lookAfter([...sandboxes.values()]);
-    await restoreAll();
+  async function lookAfter(sandbox: Sandbox): Promise<void> {
+    if (core.isStopping()) return;
+    left.delete(sandbox.id);
+    try {
+      if (!ending.has(sandbox.id) && !(await namespaces.isGone(sandbox, neverAborted))) return;
+    } catch (error) {
+      leave(sandbox, error);
+      return;
+    }
+    const running = ending.get(sandbox.id) ?? end(sandbox).finally(() => ending.delete(sandbox.id));
+    ending.set(sandbox.id, running);
+    await running;
+    await restore.ofSandbox(sandbox.id);
   }
 
-  async function lookAfter(sandboxes: readonly Sandbox[]): Promise<void> {
-    for (const sandbox of sandboxes) {
-      if (core.isStopping()) return;
-      left.delete(sandbox.id);
-      try {
-        if (!(await namespaces.isGone(sandbox, neverAborted))) continue;
-        await lanes.run(sandbox.id, () => core.endSandbox(sandbox), neverAborted);
-      } catch (error) {
-        left.set(sandbox.id, sandbox);
-        log.warn(
-          { sandbox: sandbox.id, err: error },
-          "looking after an ended sandbox failed; it is tried again",
-        );
-      }
+  async function end(sandbox: Sandbox): Promise<void> {
+    try {
+      await lanes.run(sandbox.id, () => core.endSandbox(sandbox), neverAborted);
+    } catch (error) {
+      leave(sandbox, error);
     }
+  }
+
+  function leave(sandbox: Sandbox, error: unknown): void {
+    left.set(sandbox.id, sandbox);
+    log.warn({ sandbox: sandbox.id, err: error }, "looking after an ended sandbox failed; it is tried again");
   }
 
   /** A full disk may have room again. */
-  async function putBackAll(): Promise<void> {
-    for (const record of book.astray()) {
-      if (core.isStopping()) return;
-      await lanes
-        .run(record.sandbox.id, () => book.putBack(record), neverAborted)
-        .catch((error: unknown) =>
-          log.warn({ ...factsOf(record), err: error }, "the journal can't be put right"),
-        );
-    }
+  async function putBack(record: AttachmentRecord): Promise<void> {
+    if (core.isStopping()) return;
+    await lanes
+      .run(record.sandbox.id, () => book.putBack(record), neverAborted)
+      .catch((error: unknown) =>
+        log.warn({ ...factsOf(record), err: error }, "the journal can't be put right"),
+      );
   }
 
   return {
-    all: () => (running ??= sweep().finally(() => (running = undefined))),
+    async all() {
+      const sandboxes = new Map<string, Sandbox>();
+      for (const { state, sandbox } of book.all()) {
+        if (state === "attached") sandboxes.set(sandbox.id, sandbox);
+      }
+      // First in its lane: what is put back may be what ended.
+      const astray = book.astray().map(putBack);
+      await Promise.all([...astray, ...sandboxes.values().map(lookAfter), restore.all()]);
+    },
     async leftover() {
-      if (running) return await running;
-      await lookAfter([...left.values()]);
-      await restoreAll();
+      await Promise.all([...[...left.values()].map(lookAfter), restore.all()]);
     },
   };
 }

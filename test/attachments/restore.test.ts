@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { PodLife } from "../../src/attachments/core.ts";
 import { PodplugError } from "../../src/domain/errors.ts";
 import { neverAborted } from "../../src/domain/signals.ts";
-import { createWorld, pluginFailed } from "./world.ts";
+import { createWorld, pluginFailed, settle } from "./world.ts";
 
 const web = { namespace: "demo", name: "web" };
 const target = { kind: "pod", pod: web } as const;
@@ -139,6 +139,32 @@ test("a name that somebody else has by then stays theirs", async () => {
   await world.as("another").attach(taken, neverAborted);
   await world.engine.sweep();
   expect(await told()).toEqual(["data0 blue attached another", "net1 blue attached tester"]);
+});
+
+test("one that hangs keeps no other pod's, and is begun once", async () => {
+  const { world } = await worldWithEndedSandbox();
+  const db = { namespace: "demo", name: "db" };
+  await world.sandboxes.addPod(db);
+  await world.as("tester").attach({ target: { kind: "pod", pod: db }, network: blue }, neverAborted);
+  const { netnsPath } = await world.sandboxes.replaceSandbox(db);
+  const held = Promise.withResolvers<void>();
+  const { add } = world.executor;
+  let hanging = 0;
+  world.executor.add = async (attachment, ...rest) => {
+    if (attachment.netnsPath !== netnsPath) {
+      hanging += 1;
+      await held.promise;
+    }
+    return await add(attachment, ...rest);
+  };
+  const sweeps = [world.engine.sweep()];
+  await expect.poll(() => world.linkNames(netnsPath)).toEqual(["eth0", "net1"]);
+  sweeps.push(world.engine.sweep(), world.engine.sweepLeftover());
+  await settle();
+  expect(hanging).toBe(1);
+  held.resolve();
+  await Promise.all(sweeps);
+  expect(await world.states()).toEqual(["data0 attached", "net1 attached", "net1 attached"]);
 });
 
 test("a network that can't be attached is tried again, and leaves nothing meanwhile", async () => {

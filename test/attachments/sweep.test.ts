@@ -1,10 +1,11 @@
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { PodplugError } from "../../src/domain/errors.ts";
 import { neverAborted } from "../../src/domain/signals.ts";
 import { createWorld } from "./world.ts";
 
 const web = { namespace: "demo", name: "web" };
-const target = { kind: "pod", pod: web } as const;
+const podTarget = (name: string) => ({ kind: "pod", pod: { namespace: "demo", name } }) as const;
+const target = podTarget("web");
 const blue = { name: "blue" };
 
 async function worldWithPod(changes: Parameters<typeof createWorld>[0] = {}) {
@@ -52,6 +53,52 @@ test("one whose DEL fails is tried again, and keeps no other", async () => {
   world.clock.fireAll();
   await world.engine.drain();
   expect(world.executor.leases()).toEqual([]);
+});
+
+describe("while the DEL of one ended sandbox hangs", () => {
+  async function worldWithHangingDel() {
+    const { world, sandbox } = await worldWithPod({
+      podLife: (pod) => (pod.name === "web" ? "gone" : "living"),
+    });
+    for (const name of ["db", "cache"]) {
+      await world.sandboxes.addPod({ namespace: "demo", name });
+      await world.as("tester").attach({ target: podTarget(name), network: blue }, neverAborted);
+    }
+    const held = Promise.withResolvers<void>();
+    const { del } = world.executor;
+    world.executor.del = async (attachment, ...rest) => {
+      if (attachment.containerId === sandbox.id) await held.promise;
+      await del(attachment, ...rest);
+    };
+    world.sandboxes.removePod(web);
+    return { world, release: held.resolve, states: () => world.states().then((states) => states.join()) };
+  }
+
+  test("the others' addresses are given back, and what outlives its sandbox is attached again", async () => {
+    const { world, release, states } = await worldWithHangingDel();
+    await world.sandboxes.replaceSandbox({ namespace: "demo", name: "db" });
+    const sweeping = world.engine.sweep();
+    await expect.poll(states).toBe("net1 attached,net1 attached,net1 detaching");
+    expect(world.executor.runs.slice(3)).toEqual(["DEL net1", "ADD net1"]);
+    release();
+    await sweeping;
+    expect(await states()).toBe("net1 attached,net1 attached");
+  });
+
+  test("what ends meanwhile is looked after all the same", async () => {
+    const { world, release, states } = await worldWithHangingDel();
+    const sweeping = world.engine.sweep();
+    await expect.poll(states).toBe("net1 attached,net1 attached,net1 detaching");
+    const cache = { namespace: "demo", name: "cache" };
+    world.sandboxes.stopPod(cache);
+    await world.engine.sweep();
+    expect(await states()).toBe("net1 attached,net1 detaching,net1 waiting");
+    await world.sandboxes.replaceSandbox(cache);
+    await world.engine.sweepLeftover();
+    expect(await states()).toBe("net1 attached,net1 attached,net1 detaching");
+    release();
+    await sweeping;
+  });
 });
 
 test("a sweep that an agent's stop overtakes begins no other DEL", async () => {

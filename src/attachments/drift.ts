@@ -1,7 +1,6 @@
-import { isIPv6, SocketAddress } from "node:net";
 import { toNewestResult } from "../cni/results.ts";
 import { type Failure, failureOf, PodplugError } from "../domain/errors.ts";
-import { bareAddress } from "../domain/selection.ts";
+import { plainAddress } from "../domain/selection.ts";
 import type { KernelInterface } from "../interfaces/contract.ts";
 import type { AttachmentRecord } from "./journal.ts";
 
@@ -25,12 +24,6 @@ function addressesOf({ ifName, chain }: AttachmentRecord): readonly string[] {
       return link?.name === ifName && link.sandbox;
     })
     .map(({ address }) => plainAddress(address));
-}
-
-/** In one of the several ways to write it, without prefix. */
-function plainAddress(text: string): string {
-  const address = bareAddress(text);
-  return isIPv6(address) ? new SocketAddress({ address, family: "ipv6" }).address : address;
 }
 
 function failed(message: string): Failure {

@@ -1,5 +1,5 @@
 import type { PodInterface } from "../domain/node-api.ts";
-import { bareAddress, type NetworkSelection } from "../domain/selection.ts";
+import { bareAddress, type NetworkSelection, plainAddress } from "../domain/selection.ts";
 import { attachedName, madeNames } from "./attachments.ts";
 import {
   interfaceOf,
@@ -90,6 +90,6 @@ export function adoption(
 
 /** As far as the status tells. */
 function isAsAskedFor({ ips = [], mac }: NetworkSelection, entry: StatusEntry): boolean {
-  const has = ipsOf(entry);
-  return ips.every((ip) => has.includes(bareAddress(ip))) && (mac === undefined || mac === macOf(entry));
+  const has = ipsOf(entry).map(plainAddress);
+  return ips.every((ip) => has.includes(plainAddress(ip))) && (mac === undefined || mac === macOf(entry));
 }

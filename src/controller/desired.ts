@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { canonicalJson } from "../domain/json.ts";
 import { hashedNetName, isInterfaceName, lowestFreeNetName } from "../domain/names.ts";
 import type { PodInterface } from "../domain/node-api.ts";
-import { bareAddress, type NetworkSelection } from "../domain/selection.ts";
+import { bareAddress, type NetworkSelection, plainAddress } from "../domain/selection.ts";
 import { attachedName, isComplete, isLost } from "./attachments.ts";
 import { adoption, matchColdPlugged } from "./cold-plugged.ts";
 import { interfaceOf, networkOf, type StatusEntry, wholeName } from "./status-entries.ts";
@@ -121,18 +121,21 @@ function isSameSelection(
   { selection = {} }: PodInterface,
   podNamespace: string,
 ): boolean {
-  const plain = ({ namespace, interface: _interface, ...rest }: NetworkSelection): NetworkSelection =>
-    namespace === podNamespace ? rest : { ...rest, namespace };
+  const plain = ({ namespace, interface: _interface, ips, ...rest }: NetworkSelection): NetworkSelection => ({
+    ...rest,
+    namespace: namespace === podNamespace ? undefined : namespace,
+    ips: ips?.map((ip) => ip.replace(bareAddress(ip), plainAddress(ip))),
+  });
   return canonicalJson(plain(wanted.selection)) === canonicalJson(plain(selection));
 }
 
 function isInTheWay(attachment: PodInterface, selection: NetworkSelection): boolean {
   const held = attachment.selection;
-  const bare = (ips: readonly string[] = []): readonly string[] => ips.map(bareAddress);
+  const holds = [...(held?.ips ?? []), ...attachment.ips].map(plainAddress);
   return (
     selection.interface === attachedName(attachment) ||
     (selection.mac !== undefined && selection.mac === held?.mac) ||
-    bare(selection.ips).some((ip) => bare([...(held?.ips ?? []), ...attachment.ips]).includes(ip))
+    (selection.ips ?? []).some((ip) => holds.includes(plainAddress(ip)))
   );
 }
 

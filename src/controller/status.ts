@@ -2,7 +2,7 @@ import { isIPv6 } from "node:net";
 import type { CniResult } from "../cni/results.ts";
 import { canonicalJson, type JsonObject } from "../domain/json.ts";
 import type { PodInterface } from "../domain/node-api.ts";
-import { bareAddress } from "../domain/selection.ts";
+import { bareAddress, plainAddress } from "../domain/selection.ts";
 import { attachedName, isComplete, isLost, resultOf } from "./attachments.ts";
 import {
   interfaceOf,
@@ -93,7 +93,7 @@ function saysTheSame(theirs: StatusEntry, ours: StatusEntry): boolean {
   return (
     networkOf(theirs) === networkOf(ours) &&
     macOf(theirs) === macOf(ours) &&
-    ipsOf(theirs).join() === ipsOf(ours).join()
+    ipsOf(theirs).map(plainAddress).join() === ipsOf(ours).map(plainAddress).join()
   );
 }
 

@@ -1,4 +1,4 @@
-import { isIP, isIPv4 } from "node:net";
+import { isIP, isIPv4, isIPv6, SocketAddress } from "node:net";
 import { PodplugError } from "./errors.ts";
 import type { JsonObject } from "./json.ts";
 import { isCniName, isInterfaceName, isObjectName } from "./names.ts";
@@ -204,4 +204,10 @@ function quote(text: string | undefined): string {
 /** An address without its prefix length. */
 export function bareAddress(address: string): string {
   return address.split("/", 1)[0] ?? "";
+}
+
+/** The same, in one of the several ways to write it: two texts of one address compare equal. */
+export function plainAddress(text: string): string {
+  const address = bareAddress(text);
+  return isIPv6(address) ? new SocketAddress({ address, family: "ipv6" }).address : address;
 }

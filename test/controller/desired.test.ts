@@ -68,6 +68,25 @@ describe("steps", () => {
     expect(told(steps(add({}), { interfaces: [eth0, held] }))).toEqual(["+ x default/blue", "- net1"]);
   });
 
+  test("remove first what holds an address also when it is written otherwise", () => {
+    const selection = { name: "blue", interface: "net1", ips: ["2001:db8:0:0::5/64"] };
+    const held = attached("net1", { selection });
+    const add = JSON.stringify([{ name: "blue", interface: "x", ips: ["2001:DB8::5/64"] }]);
+    expect(told(steps(add, { interfaces: [eth0, held] }))).toEqual(["- net1", "+ x default/blue"]);
+    const kernel = attached("net1", { ips: ["2001:db8::5/64"] });
+    const other = add.replace("2001:DB8::5", "2001:0db8:0::0005");
+    expect(told(steps(other, { interfaces: [eth0, kernel] }))).toEqual(["- net1", "+ x default/blue"]);
+  });
+
+  test("are none when an address is only written otherwise, but its prefix counts", () => {
+    const selection = { name: "blue", interface: "net1", ips: ["2001:db8:0:0::5/64", "10.1.1.5"] };
+    const own = attached("net1", { selection });
+    const asked = (prefix: number): string =>
+      JSON.stringify([{ name: "blue", interface: "net1", ips: [`2001:db8::5/${prefix}`, "10.1.1.5"] }]);
+    expect(steps(asked(64), { interfaces: [eth0, own] })).toEqual([]);
+    expect(told(steps(asked(48), { interfaces: [eth0, own] }))).toEqual(["~ net1 default/blue"]);
+  });
+
   test("change in place what differs under the same name", () => {
     expect(told(steps("red@net1", { interfaces: [eth0, net1] }))).toEqual(["~ net1 default/red"]);
   });
@@ -149,6 +168,14 @@ describe("steps", () => {
     const asCreated = JSON.stringify([{ name: "blue", ips: ["10.1.1.5/24"], mac: "02:00:00:00:00:aa" }]);
     expect(told(steps(asCreated, { status, interfaces }))).toEqual(["= net1 default/blue"]);
     expect(told(steps("", { status, interfaces }))).toEqual([]);
+  });
+
+  test("adopt as it is what has its address written otherwise", () => {
+    const status = [{ name: "default/blue", interface: "net1", ips: ["2001:db8::5"] }];
+    const asked = JSON.stringify([{ name: "blue", interface: "net1", ips: ["2001:db8:0:0::5/64"] }]);
+    expect(told(steps(asked, { status, interfaces: [eth0, bareLink("net1")] }))).toEqual([
+      "= net1 default/blue",
+    ]);
   });
 
   test("adopt and then change what the annotation asked for otherwise at the pod's creation", () => {

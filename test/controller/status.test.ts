@@ -103,6 +103,11 @@ describe("network-status", () => {
     const adopted = attached("net1", { origin: "pod", cniResult });
     const interfaces = [eth0, adopted, bareLink("ens4")];
     expect(next({ text: coldPlugged, interfaces })).toEqual({ kind: "unchanged" });
+    const otherwise = { ...cniResult, ips: [{ address: "2001:db8:0:0::2/64", interface: 0 }] };
+    const entry = { name: "default/blue", interface: "net1", ips: ["2001:db8::2"], mac: "8a:1d:e6:28:31:e0" };
+    const written = { text: JSON.stringify([{ ...entry, dns: {} }]), defaultNetworkName: undefined };
+    const readdressed = attached("net1", { origin: "pod", cniResult: otherwise });
+    expect(next({ ...written, interfaces: [readdressed] })).toEqual({ kind: "unchanged" });
     const wrong = coldPlugged.replace("10.251.0.2", "10.251.0.9");
     expect(entriesOf(next({ text: wrong, interfaces }))[1]).toMatchObject({ ips: ["10.251.0.2"] });
     const lost = JSON.stringify((JSON.parse(coldPlugged) as object[]).filter((_, index) => index !== 1));

@@ -12,6 +12,8 @@ import { isLinkOf, viewOf } from "./view.ts";
 /** A sandbox with attachments, which is looked at when the kernel tells of a change, and at intervals. */
 interface Watched {
   readonly sandbox: Sandbox;
+  /** What was told last of its attachments, by their IDs. */
+  readonly told: Map<string, string>;
   /** Ends the kernel's telling; absent where it doesn't tell. */
   following?: Disposable | undefined;
   looking: boolean;
@@ -33,8 +35,6 @@ export function createWatchOver(core: EngineCore, sweep: () => Promise<void>) {
 
   return async function watchOver(intervalMs: number, signal: AbortSignal): Promise<void> {
     const watched = new Map<string, Watched>();
-    /** What was told last, by the attachment's ID. */
-    const told = new Map<string, string>();
     let hearing = true;
 
     const events = feed.subscribe(signal);
@@ -50,13 +50,21 @@ export function createWatchOver(core: EngineCore, sweep: () => Promise<void>) {
         for await (const event of events) {
           if (event.kind === "synced" || event.kind === "failed") continue;
           const { attachmentId, sandboxId } = event.interface;
-          if (event.kind === "detached") told.delete(attachmentId);
-          else told.set(attachmentId, textOf(event.interface));
           keep(sandboxId);
+          const told = watched.get(sandboxId)?.told;
+          if (event.kind === "detached") told?.delete(attachmentId);
+          else told?.set(attachmentId, textOf(event.interface));
+          if (told) forgetReplaced(sandboxId, told);
         }
       } catch (error) {
         if (!core.isStopping()) throw error;
       }
+    }
+
+    /** No event tells that they went. */
+    function forgetReplaced(sandboxId: string, told: Map<string, string>): void {
+      const present = new Set(book.ofSandbox(sandboxId).map(({ id }) => id));
+      for (const id of told.keys()) if (!present.has(id)) told.delete(id);
     }
 
     /** Watches over a sandbox while it has attachments. */
@@ -68,7 +76,7 @@ export function createWatchOver(core: EngineCore, sweep: () => Promise<void>) {
       known?.following?.[Symbol.dispose]();
       watched.delete(id);
       if (!record) return;
-      const each: Watched = { sandbox: record.sandbox, looking: false, again: false };
+      const each: Watched = { sandbox: record.sandbox, told: new Map(), looking: false, again: false };
       watched.set(id, each);
       follow(each);
     }
@@ -122,7 +130,7 @@ export function createWatchOver(core: EngineCore, sweep: () => Promise<void>) {
       }
       each.looking = true;
       lanes
-        .run(each.sandbox.id, () => lookInLane(each.sandbox), signal)
+        .run(each.sandbox.id, () => lookInLane(each), signal)
         .catch((error: unknown) => {
           if (!signal.aborted)
             log.warn({ sandbox: each.sandbox.id, err: error }, "looking at interfaces failed");
@@ -135,7 +143,7 @@ export function createWatchOver(core: EngineCore, sweep: () => Promise<void>) {
         });
     }
 
-    function tell(record: AttachmentRecord, view: PodInterface): void {
+    function tell(record: AttachmentRecord, view: PodInterface, told: Map<string, string>): void {
       const before = told.get(record.id);
       const text = textOf(view);
       told.set(record.id, text);
@@ -146,7 +154,7 @@ export function createWatchOver(core: EngineCore, sweep: () => Promise<void>) {
       log.warn({ ...factsOf(record), reason, failure: message }, "an attachment isn't as it was plugged");
     }
 
-    async function lookInLane(sandbox: Sandbox): Promise<void> {
+    async function lookInLane({ sandbox, told }: Watched): Promise<void> {
       if (core.isStopping()) return;
       // One that can't be found is the sweep's affair.
       const there = await namespaces.find(sandbox, signal);
@@ -154,7 +162,7 @@ export function createWatchOver(core: EngineCore, sweep: () => Promise<void>) {
       for (const record of book.ofSandbox(sandbox.id)) {
         if (record.state !== "attached" || !isSameNetns(record.sandbox.netns, sandbox.netns)) continue;
         const link = there.links.find((each) => isLinkOf(each, record));
-        tell(record, viewOf(record.sandbox, link, record));
+        tell(record, viewOf(record.sandbox, link, record), told);
         if (!link && record.chain.ifIndex !== undefined) await heal(record);
       }
     }

@@ -1,12 +1,13 @@
 import type { InterfaceEvent, PodInterface } from "../domain/node-api.ts";
 import { type PodKey, podKeyOf } from "../domain/pod.ts";
-import { namesInStatus } from "./attachments.ts";
+import { attachedName, namesInStatus } from "./attachments.ts";
 
 type OfPods<T> = Map<PodKey, Map<string, T>>;
 
-/** Where an attachment was told to be, and what network-status may call it. */
+/** Where an attachment was told to be, under the name that its ADD gave, and what network-status may call it. */
 interface Told {
   readonly sandboxId: string;
+  readonly ifName: string;
   readonly names: readonly string[];
 }
 
@@ -54,17 +55,21 @@ export class KnownAttachments {
     if (event.kind === "failed") return;
     const key = podKeyOfInterface(event.interface);
     if (key === undefined) return;
-    const { attachmentId, sandboxId } = event.interface;
-    const told: Told = { sandboxId, names: namesInStatus(event.interface) };
+    const { attachmentId } = event.interface;
     const pods = this.#snapshot ?? this.#pods;
     const ids = pods.get(key) ?? new Map<string, Told>();
+    const before = ids.get(attachmentId);
+    const told = toldBy(event, before);
     // What it was called before may have been written, too.
-    this.#leave(key, ids.get(attachmentId));
+    this.#leave(key, before);
     if (event.kind === "detached") {
       ids.delete(attachmentId);
       this.#leaving.delete(attachmentId);
       this.#leave(key, told);
-    } else ids.set(attachmentId, told);
+    } else {
+      if (!before && event.kind !== "present") this.#forgetReplaced(key, ids, told);
+      ids.set(attachmentId, told);
+    }
     if (ids.size > 0) pods.set(key, ids);
     else pods.delete(key);
   }
@@ -97,6 +102,15 @@ export class KnownAttachments {
     this.#left.delete(key);
   }
 
+  /** One whose name another has now was replaced by it, which no event of its own tells. */
+  #forgetReplaced(key: PodKey, ids: Map<string, Told>, by: Told): void {
+    for (const [id, told] of ids) {
+      if (told.sandboxId !== by.sandboxId || told.ifName !== by.ifName) continue;
+      ids.delete(id);
+      this.#leave(key, told);
+    }
+  }
+
   /** What went while no stream told of it went all the same. */
   #takeSnapshot(): void {
     if (!this.#snapshot) return;
@@ -113,6 +127,15 @@ export class KnownAttachments {
     addNames(left, told);
     this.#left.set(key, left);
   }
+}
+
+function toldBy(
+  { kind, interface: view }: Exclude<InterfaceEvent, { kind: "synced" | "failed" }>,
+  before: Told | undefined,
+): Told {
+  // Its link has that name when it is attached, and may have been renamed since.
+  const ifName = before?.ifName ?? (kind === "present" ? attachedName(view) : view.name);
+  return { sandboxId: view.sandboxId, ifName, names: namesInStatus(view) };
 }
 
 function addNames(sandboxes: Map<string, Set<string>>, { sandboxId, names }: Told): void {

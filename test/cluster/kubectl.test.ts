@@ -1,11 +1,13 @@
 import { execFile } from "node:child_process";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { createSecureServer, type IncomingHttpHeaders } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { delimiter, join } from "node:path";
 import process from "node:process";
 import type { TLSSocket } from "node:tls";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { parseAllDocuments } from "yaml";
 import type { ClusterAgent } from "./support/agent.ts";
 import { eventually, useCluster } from "./support/cluster.ts";
 import { podManifest, podSandbox, readyPod } from "./support/pods.ts";
@@ -66,8 +68,9 @@ function kubectlAs(kubeconfig: string, ...args: readonly string[]): Promise<Ende
   const PATH = [join(root, "bin"), process.env["PATH"]].join(delimiter);
   const env = { ...process.env, PATH, KUBECONFIG: kubeconfig };
   const { promise, resolve } = Promise.withResolvers<Ended>();
-  execFile("kubectl", [...args], { env }, (error, stdout, stderr) => {
-    resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
+  // A watch ends for no other reason.
+  execFile("kubectl", [...args], { env, timeout: 20_000 }, (error, stdout, stderr) => {
+    resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr });
   });
   return promise;
 }
@@ -231,3 +234,89 @@ test("an agent never gets to see the kubeconfig's own credentials", async () => 
     expect(JSON.parse(Buffer.from(claims, "base64url").toString())).toMatchObject({ aud: ["podplug"] });
   }
 });
+
+interface Role {
+  readonly metadata: { readonly name: string; readonly namespace: string };
+  readonly rules: readonly { readonly resources: readonly string[]; readonly verbs: readonly string[] }[];
+}
+
+interface Right {
+  readonly role: Role["metadata"];
+  readonly verb: string;
+  readonly resource: string;
+}
+
+const rights: readonly Right[] = parseAllDocuments(await readFile(example, "utf8"))
+  .map((document) => document.toJS() as Role & { readonly kind: string })
+  .filter(({ kind }) => kind === "Role")
+  .flatMap(({ metadata: role, rules }) =>
+    rules.flatMap(({ verbs, resources }) =>
+      verbs.flatMap((verb) => resources.map((resource) => ({ role, verb, resource }))),
+    ),
+  );
+
+const list = (): Promise<Ended> => podplugAs(dana, "list");
+const attach = (): Promise<Ended> => podplugAs(dana, "attach", "web", "data", "--interface", "data0");
+const detach = (): Promise<Ended> => podplugAs(dana, "detach", "web", "data0");
+const check = async (): Promise<Ended> => {
+  await attach();
+  const ended = await podplugAs(dana, "check", "web");
+  // The attachment's row tells it.
+  return { ...ended, stderr: ended.stdout };
+};
+const inPod = (verb: string): string => `may not ${verb} podnetworks demo/web`;
+
+/** What needs each right of the example, and what it says without it. */
+const uses: Readonly<Record<string, readonly [run: () => Promise<Ended>, says: string, code?: number]>> = {
+  "podplug-client: create podnetworks": [attach, inPod("create")],
+  "podplug-client: delete podnetworks": [detach, inPod("delete")],
+  "podplug-client: get podnetworks": [check, inPod("get"), 1],
+  "podplug-client: list podnetworks": [() => podplugAs(dana, "list", "web"), inPod("list")],
+  "podplug-client: watch podnetworks": [() => podplugAs(dana, "watch", "web"), inPod("watch")],
+  "podplug-client: get network-attachment-definitions": [attach, "network-attachment-definitions demo/data"],
+  "kubectl-podplug: get pods": [attach, 'cannot get resource "pods"'],
+  "kubectl-podplug: list pods": [list, 'cannot list resource "pods"'],
+  "kubectl-podplug: patch pods": [
+    () => kubectlAs(dana, "podplug", "annotate", "add", "web", "data@note0"),
+    'cannot patch resource "pods"',
+  ],
+  "kubectl-podplug: create serviceaccounts/token": [list, 'cannot create resource "serviceaccounts/token"'],
+  "podplug-agents: list pods": [list, 'cannot list resource "pods"'],
+  // The API server doesn't say which right it is.
+  "podplug-agents: create pods/portforward": [list, "forwarding port"],
+  "podplug-agents: get pods/portforward": [list, 'cannot get resource "pods/portforward"'],
+  "podplug-agents: get configmaps": [list, 'cannot get resource "configmaps"'],
+};
+
+const nameOf = ({ role, verb, resource }: Right): string => `${role.name}: ${verb} ${resource}`;
+
+test("each right of the example is looked at here", () => {
+  expect(rights.map(nameOf)).toEqual(Object.keys(uses));
+});
+
+test.each(rights.map((right) => [nameOf(right), right] as const))(
+  "without the right %s, what needs it is refused",
+  async (name, { role, verb, resource }) => {
+    const [run, says = "", code = 4] = uses[name] ?? [];
+    const of = ["-n", role.namespace, "role", role.name] as const;
+    const { rules } = await cluster.kubectlJson<Role>("get", ...of);
+    const write = async (changed: Role["rules"]): Promise<void> => {
+      const patch = JSON.stringify([{ op: "replace", path: "/rules", value: changed }]);
+      await cluster.kubectl("patch", ...of, "--type=json", "-p", patch);
+    };
+    const withoutIt = rules.flatMap((rule) => {
+      const verbs = rule.verbs.filter((each) => each !== verb || !rule.resources.includes(resource));
+      return verbs.length > 0 ? [{ ...rule, verbs }] : [];
+    });
+    await write(withoutIt);
+    try {
+      await eventually(`${name} is missed`, async () => {
+        const ended = await run?.();
+        expect(ended).toMatchObject({ code, stderr: expect.stringContaining(says) as unknown });
+        return true;
+      });
+    } finally {
+      await write(rules);
+    }
+  },
+);

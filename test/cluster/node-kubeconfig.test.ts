@@ -2,7 +2,7 @@ import { copyFile, mkdir, readdir, readFile, stat, writeFile } from "node:fs/pro
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { root } from "../client/cli-process.ts";
-import { run, useCluster } from "./support/cluster.ts";
+import { eventually, run, useCluster } from "./support/cluster.ts";
 import { makePlugWorld } from "./support/plug-world.ts";
 
 /*
@@ -83,6 +83,21 @@ test("the token renews itself, bound as before, and the new one works", async ()
   expect(await asAgent("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}")).toBe(
     "system:serviceaccount:podplug:podplug-agent",
   );
+});
+
+test("without its Role it isn't renewed, and the right that is missing is told", async () => {
+  await cluster.kubectl("-n", "podplug", "delete", "rolebinding", "podplug-agent-token");
+  try {
+    await eventually("it is refused", async () => {
+      await expect(renew()).rejects.toThrow(
+        /the API server answered 403 .*cannot create resource \\"serviceaccounts\/token\\"/,
+      );
+      return true;
+    });
+  } finally {
+    await cluster.kubectl("apply", "-f", join(root, "deploy/systemd/token-rbac.yaml"));
+  }
+  await eventually("it is renewed again", renew);
 });
 
 test("a token that is refused is told with the next step, and stays", async () => {

@@ -71,6 +71,13 @@ export const reasons = {
       "The selection asks for something (ips, mac, bandwidth, portMappings, …) that no plugin of the network declares as a capability.",
     cure: 'Add the capability to the plugin in the network\'s configuration, for example "capabilities": {"ips": true}, or leave the key out of the selection.',
   },
+  GATEWAY_OUT_OF_REACH: {
+    kind: "not-ready",
+    transient: false,
+    cause:
+      "The selection asks for a default route through a gateway that can't be reached on its network's interface: none of the addresses that the network gave is in the gateway's subnet, or the link is down. What had been added was undone.",
+    cure: "Correct the addresses or routes in the network's definition, which a reconciler notices by itself within a minute or two, or name another gateway in the selection.",
+  },
   PLUGIN_NOT_FOUND: {
     kind: "not-ready",
     transient: true,

@@ -54,7 +54,7 @@ export async function takeDefaultRoutes(
     );
     if (result >= 0) continue;
     const message = `default-route: can't route through ${gateway} on the network's interface: ${describeErrno(result)}`;
-    throw new PodplugError(outOfReach.has(result) ? "INVALID_SELECTION" : "INTERNAL", message);
+    throw new PodplugError(outOfReach.has(result) ? "GATEWAY_OUT_OF_REACH" : "INTERNAL", message);
   }
   for (const each of before) {
     if (isOwn(each) || !families.has(each.family)) continue;

@@ -95,7 +95,7 @@ export interface DefaultRoutes {
   /**
    * Makes the gateways the only default routes of their families; without any,
    * the interface's own ones, where it has one. Answers the families it is
-   * about. INVALID_SELECTION when a gateway can't be reached through the
+   * about. GATEWAY_OUT_OF_REACH when a gateway can't be reached through the
    * interface; some may be changed by then.
    */
   takeDefaultRoutes(

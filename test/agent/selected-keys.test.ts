@@ -86,7 +86,7 @@ test("of two attachments the first may go first, after a restart too", async () 
 test("a gateway that the network doesn't reach fails the attachment whole", async () => {
   const before = await routes();
   const asked = attach({ name: "blue", interface: "net1", defaultRoute: { gateways: ["198.51.100.1"] } });
-  await expect(asked).rejects.toEqual(failure("INVALID_SELECTION", "198.51.100.1"));
+  await expect(asked).rejects.toEqual(failure("GATEWAY_OUT_OF_REACH", "198.51.100.1"));
   expect(await routes()).toEqual(before);
   expect(await pod.ipJson<object[]>("link", "show")).toHaveLength(3);
   expect(await node.leases()).toEqual([]);

@@ -61,7 +61,7 @@ test("the pod's own changes to a family that wasn't asked for stay", async () =>
 
 test("a gateway out of reach fails the attachment, and all is as it was", async () => {
   const world = await createPodWorld();
-  await expect(plug(world, "net1", ["10.77.0.1"])).rejects.toMatchObject({ reason: "INVALID_SELECTION" });
+  await expect(plug(world, "net1", ["10.77.0.1"])).rejects.toMatchObject({ reason: "GATEWAY_OUT_OF_REACH" });
   expect(routes(world)).toEqual(own);
   expect(world.linkNames(path)).toEqual(["eth0"]);
   expect(world.executor.leases()).toEqual([]);

@@ -106,7 +106,7 @@ export function defaultRoutesContract(makeWorld: () => Promise<DefaultRoutesWorl
   test.each(["10.7.0.1", "fd07::1"])("a gateway %s that is out of reach changes nothing", async (gateway) => {
     await using world = await makeWorld();
     await world.addDefaultRoute("via 10.1.0.1 dev eth0");
-    await expect(takeFor(world, [gateway])).rejects.toEqual(failure("INVALID_SELECTION"));
+    await expect(takeFor(world, [gateway])).rejects.toEqual(failure("GATEWAY_OUT_OF_REACH"));
     expect(await world.present()).toEqual(["via 10.1.0.1 dev eth0"]);
   });
 

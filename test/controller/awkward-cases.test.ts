@@ -92,6 +92,22 @@ test("the same network twice, with names and without", async () => {
   expect(node.state("web")).toEqual(whole());
 });
 
+test("a definition whose subnet doesn't hold the default route's gateway is tried again once it was corrected", async () => {
+  const node = await createNode();
+  const define = (subnet: string): void => {
+    const config = { plugins: [{ type: "fake", subnet }] };
+    node.world.networks.define("wan", { namespace: "default", config });
+  };
+  define("10.7.0");
+  await node.addPod("web", '[{"name":"wan","interface":"net1","default-route":["10.8.0.1"]}]');
+  await node.clock.advance(3_600_000);
+  expect(node.state("web")).toEqual({ links: ["eth0"], status: [], leases: [] });
+  expect(node.events()).toContainEqual(expect.stringMatching(/^FailedAddingInterface: .*10\.8\.0\.1/));
+  define("10.8.0");
+  await node.clock.advance(120_000);
+  expect(node.state("web")).toEqual(whole("net1 default/wan"));
+});
+
 test("one missing definition among good ones keeps none of them back", async () => {
   const node = await createNode();
   await node.addPod("web", "blue@net1,missing@net2,red@net3");

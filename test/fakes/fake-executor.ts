@@ -35,6 +35,8 @@ export interface FakeExecutor extends Executor {
 
 interface FakePlugin {
   readonly type: string;
+  /** The first three bytes of the addresses that it leases. */
+  readonly subnet?: string;
   readonly capabilities?: Readonly<Record<string, boolean>>;
 }
 
@@ -75,17 +77,18 @@ export function createFakeExecutor(interfaces: FakeInterfaces): FakeExecutor {
     const host = leased.get(keyOf(containerId, ifName)) ?? lowestFreeHost();
     leased.set(keyOf(containerId, ifName), host);
     if (steps < 2) return {};
-    if (config.includes('"type":"device"')) {
+    const { type, subnet = "10.9.0" } = firstPlugin(config);
+    if (type === "device") {
       const device = { name: ifName, sandbox: netnsPath, pciID: "0000:03:02.0" };
       return { cniVersion: "1.0.0", interfaces: [device] };
     }
-    const address = `10.9.0.${host}/24`;
+    const address = `${subnet}.${host}/24`;
     const mac = typeof capabilityArgs["mac"] === "string" ? { mac: capabilityArgs["mac"] } : {};
     const link = interfaces.addLink(netnsPath, { name: ifName, ips: [address], ...mac });
     return {
       cniVersion: "1.0.0",
       interfaces: [{ name: ifName, mac: link.mac, sandbox: netnsPath }],
-      ips: [{ interface: 0, address, gateway: "10.9.0.1" }],
+      ips: [{ interface: 0, address, gateway: `${subnet}.1` }],
     };
   }
 
@@ -136,7 +139,7 @@ export function createFakeExecutor(interfaces: FakeInterfaces): FakeExecutor {
     del: (attachment) => run("del", attachment.ifName, (steps) => del(attachment, steps)),
     check: ({ ifName, netnsPath = "", config }) =>
       run("check", ifName, () => {
-        if (config.includes('"type":"device"')) return;
+        if (firstPlugin(config).type === "device") return;
         if (interfaces.links(netnsPath).some((link) => link.name === ifName)) return;
         throw new PodplugError("CHECK_FAILED", `${ifName} isn't there`, { plugin: "fake" });
       }),
@@ -146,6 +149,12 @@ export function createFakeExecutor(interfaces: FakeInterfaces): FakeExecutor {
         for (const lease of leased.keys()) if (!keep.has(lease)) leased.delete(lease);
       }),
   };
+}
+
+/** A configuration of one plugin is written without a list. */
+function firstPlugin(config: string): FakePlugin {
+  const network = JSON.parse(config) as FakePlugin & { readonly plugins?: readonly FakePlugin[] };
+  return network.plugins?.[0] ?? network;
 }
 
 function keyOf(containerId: string, ifName: string): string {

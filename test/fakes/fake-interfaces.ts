@@ -178,7 +178,7 @@ export function createFakeInterfaces(): FakeInterfaces {
       const wanted = gateways.map((gateway) => routeOf(gateway, ifIndex));
       for (const gateway of gateways) {
         if (link?.ips.some((ip) => isNear(ip, gateway))) continue;
-        throw new PodplugError("INVALID_SELECTION", `default-route: ${gateway} is out of reach`);
+        throw new PodplugError("GATEWAY_OUT_OF_REACH", `default-route: ${gateway} is out of reach`);
       }
       const own =
         wanted.length > 0

@@ -53,7 +53,7 @@ test("a plugin runs in the host's mount namespace, and what it mounts is mounted
     ADD: [
       `readlink /proc/self/ns/mnt > ${plugins.path}/seen`,
       "mkdir -p /run/mounted",
-      "mount -t tmpfs podplug-test /run/mounted",
+      "mount -t tmpfs host-root-test /run/mounted",
       'printf \'{"cniVersion":"1.0.0"}\'',
     ],
     DEL: ["umount /run/mounted"],
@@ -72,11 +72,11 @@ test("a plugin runs in the host's mount namespace, and what it mounts is mounted
   expect((await readFile(`${plugins.path}/seen`, "utf8")).trim()).toBe(host);
   expect(own).not.toBe(host);
   expect(await readlink(`/proc/${agent.program.pid}/ns/mnt`)).toBe(own);
-  expect((await execute("findmnt", ["/run/mounted"])).stdout).toContain("podplug-test");
-  expect(await readFile(`/proc/${agent.program.pid}/mounts`, "utf8")).not.toContain("podplug-test");
+  expect((await execute("findmnt", ["/run/mounted"])).stdout).toContain("host-root-test");
+  expect(await readFile(`/proc/${agent.program.pid}/mounts`, "utf8")).not.toContain("host-root-test");
   const which = { by: "interface", interface: "net1" } as const;
   await agent.client.detach({ target, which }, neverAborted);
-  expect(await readFile("/proc/mounts", "utf8")).not.toContain("podplug-test");
+  expect(await readFile("/proc/mounts", "utf8")).not.toContain("host-root-test");
 });
 
 test("podplug's own plugins run where the agent is, with its tools", async () => {
@@ -98,7 +98,7 @@ test("a plugin of the host that hangs is ended with all it started", async () =>
   await plugins.add("hanging", { ADD: [leavesChild(), leavesDaemon(), hangs()] });
   await using node = await makeNode({
     binDirs: [plugins.path],
-    config: { hostRoot: "/proc/1/root", cni: { timeoutSeconds: 3 }, ...readableLog },
+    config: { hostRoot: "/proc/1/root", cni: { timeoutSeconds: 10 }, ...readableLog },
   });
   await node.defineNetwork("hanging", [node.bridgePlugin(), { type: "hanging" }]);
   await using netns = await makeNetns("contained");

@@ -9,8 +9,10 @@ export default defineConfig({
     exclude: ["test/cluster/**", "test/faults/full/**", "test/packages/**"],
     pool: "forks",
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // They only end what hangs: a busy machine needs far less.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 15_000 } },
     allowOnly: false,
     reporters: ["default", "./scripts/plain-line-reporter.ts"],
   },

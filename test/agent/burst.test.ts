@@ -11,9 +11,7 @@ import { readableLog, startAgentProgram } from "./agent-program.ts";
 const pods = 20;
 const targetOf = ({ path }: TestNetns) => ({ kind: "netns", netns: path }) as const;
 
-test("twenty pods get two networks each at once, and are rid of them at once, with nothing left", {
-  timeout: 120_000,
-}, async () => {
+test("twenty pods get two networks each at once, and are rid of them at once, with nothing left", async () => {
   await using stack = new AsyncDisposableStack();
   const node = stack.use(await makeNode({ config: readableLog }));
   const sixes = {

@@ -38,8 +38,8 @@ test("after a reboot every address is free again, and a path that leads to anoth
   await addVethPair({ netns: recycled, name: "net1" }, { netns: other, name: "peer" });
 
   await using agent = await startAgentProgram(node.configFile, await afterReboot(node.root));
-  await expect.poll(() => node.leases(), { timeout: 15_000 }).toEqual([]);
-  await expect.poll(() => node.journalFiles(), { timeout: 15_000 }).toEqual([]);
+  await expect.poll(() => node.leases()).toEqual([]);
+  await expect.poll(() => node.journalFiles()).toEqual([]);
   const links = await recycled.ipJson<readonly IpLink[]>("link");
   expect(links.map(({ ifname }) => ifname).toSorted()).toEqual(["lo", "net1"]);
   expect(agent.log().filter(({ level }) => level === "error")).toEqual([]);

@@ -62,9 +62,7 @@ async function expectTruth(world: { netns: TestNetns; list(): Promise<readonly P
     podplug: (await world.list()).map(kernelPart),
     ip: await asIpSaysIt(world.netns),
   });
-  await expect
-    .poll(bothSay, { timeout: 10_000 })
-    .toSatisfy(({ podplug, ip }) => isDeepStrictEqual(podplug, ip));
+  await expect.poll(bothSay).toSatisfy(({ podplug, ip }) => isDeepStrictEqual(podplug, ip));
 }
 
 const kernelPart = ({ index, name, mac, mtu, up, ips }: PodInterface): object => ({
@@ -148,7 +146,7 @@ test("a link that was set down by hand is told of by list, and is up again when 
   await world.netns.ip("link", "set", "net1", "down");
   expect(await world.list()).toMatchObject([{ name: "net1", up: false }]);
   await world.netns.ip("link", "set", "net1", "up");
-  await expect.poll(world.list, { timeout: 10_000 }).toMatchObject([{ name: "net1", up: true }]);
+  await expect.poll(world.list).toMatchObject([{ name: "net1", up: true }]);
 });
 
 test("an address that was taken away by hand is told of by list and by check", async () => {

@@ -179,7 +179,7 @@ test("a network that can't be attached is tried again, and leaves nothing meanwh
   await world.engine.sweep();
   expect(world.executor.runs).toHaveLength(length);
   world.clock.fireAll();
-  await expect.poll(told, { timeout: 10_000 }).toEqual(attachedAgain);
+  await expect.poll(told).toEqual(attachedAgain);
 });
 
 test("a sandbox that is started again under its ID gets its attachments, also after an ADD that failed", async () => {
@@ -192,7 +192,7 @@ test("a sandbox that is started again under its ID gets its attachments, also af
   expect(await world.states()).toEqual(["net1 waiting"]);
   world.executor.failOn("add", undefined);
   world.clock.fireAll();
-  await expect.poll(() => world.states(), { timeout: 10_000 }).toEqual(["net1 attached"]);
+  await expect.poll(() => world.states()).toEqual(["net1 attached"]);
   expect(world.linkNames(netnsPath)).toEqual(["eth0", "net1"]);
   expect(world.executor.leases()).toHaveLength(1);
 });

@@ -42,7 +42,7 @@ function start(
 ): RunningPodplug {
   const child = spawn(command, args, {
     env: { PATH: process.env["PATH"], ...env },
-    timeout: 25_000,
+    timeout: 100_000,
   });
   let stdout = "";
   child.stdout.setEncoding("utf8").on("data", (chunk: string) => {

@@ -258,19 +258,19 @@ test("a plugin that hangs for 20 s on one pod keeps no other waiting", async () 
   await slow.networks("hanging@net1");
   await eventually("the plugin waits", async () => (await world.arrivals("hang")) > 0 || undefined);
   const began = performance.now();
-  await quick.networks("blue@net1");
-  await quick.holds(["net1 blue"], 3_000);
-  await quick.networks("red@net1");
-  await quick.holds(["net1 red"], 3_000);
-  await quick.networks(undefined);
-  await quick.holds([], 3_000);
+  for (const network of ["blue", "red", undefined]) {
+    await quick.networks(network && `${network}@net1`);
+    await quick.holds(network === undefined ? [] : [`net1 ${network}`]);
+    // It is the first run that hangs still, so nobody waited for its end.
+    expect(await world.arrivals("hang")).toBe(1);
+  }
   await delay(Math.max(20_000 - (performance.now() - began), 0));
   expect((await slow.state()).status).toEqual([]);
   await world.open("hang");
   await slow.holds(["net1 hanging"]);
 });
 
-test("a runtime that is away for 30 s is asked again until it answers", { timeout: 120_000 }, async () => {
+test("a runtime that is away for 30 s is asked again until it answers", async () => {
   const pod = await world.startPod("no-runtime");
   const known = await world.startPod("known");
   await known.networks("blue@net1");

@@ -57,7 +57,7 @@ beforeAll(async () => {
   );
   await readyPod(cluster, namespace, "web");
   await readyPod(cluster, "default", "door-other");
-}, 120_000);
+});
 
 afterAll(async () => {
   await cluster.kubectl("-n", namespace, "delete", "pod", "web", "--grace-period=1");
@@ -66,7 +66,7 @@ afterAll(async () => {
   for (const role of ["orchestrator", "namespace-admin", "reader"]) {
     await cluster.kubectl("delete", "--wait=false", "-f", join(examples, `${role}.yaml`));
   }
-}, 60_000);
+});
 
 async function serveWith({ cert, key }: Certificate): Promise<void> {
   await writeFile(join(folder, "tls.key"), key);
@@ -274,4 +274,4 @@ test("certificates are rotated under load without a failed call", async () => {
   ended.abort();
   await Promise.all(callers);
   expect(done).toBeGreaterThan(50);
-}, 90_000);
+});

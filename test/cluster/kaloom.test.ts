@@ -39,7 +39,7 @@ beforeAll(async () => {
   kactus = cleanup.use(await makeKactus(cluster));
   const held = cleanup.move();
   return () => held.disposeAsync();
-}, 120_000);
+});
 
 const kubectl = (...args: readonly string[]) => cluster.kubectl("-n", namespace.name, ...args);
 const networks = async (pod: Pod, text: string): Promise<void> => {
@@ -97,14 +97,14 @@ test("podagent's own example goes as its users know it, without kactus", async (
   expect(await kactus.info()).toMatchObject({ executor: "direct" });
   await followReadme("hello-multi-net");
   expect(await kactus.leases("data")).toEqual([]);
-}, 180_000);
+});
 
 test("and so it goes with kactus, which is run as podagent runs it", async () => {
   await start(kactus.confDir);
   expect(await kactus.info()).toMatchObject({ executor: "kactus" });
   await followReadme("hello-kactus");
   expect(await kactus.leases("data")).toEqual([]);
-}, 180_000);
+});
 
 test("a hardware address reaches the plugin and is changed, and a Network that is broken hinders no other", async () => {
   await start(kactus.confDir);
@@ -128,7 +128,7 @@ test("a hardware address reaches the plugin and is changed, and a Network that i
   await eventually("its address is free", async () =>
     (await kactus.leases("data")).length === 0 ? true : undefined,
   );
-}, 180_000);
+});
 
 test("what kactus plugged is taken over as it is, and is podplug's to unplug, without kactus", async () => {
   const pod = await kactus.createPod(namespace.name, "before", '[{"name":"green"}]');
@@ -169,7 +169,7 @@ test("what kactus plugged is taken over as it is, and is podplug's to unplug, wi
     return true;
   });
   await stop(podagent);
-}, 180_000);
+});
 
 test("changing back, what was plugged through kactus stays, and podagent can unplug it", async () => {
   const podagent = await start(kactus.confDir);
@@ -185,4 +185,4 @@ test("changing back, what was plugged through kactus stays, and podagent can unp
   await kactus.asPodagent("DEL", pod, "data");
   await has(pod);
   await expect(stat(join("/var/lib/cni/kactus", id))).rejects.toThrow("ENOENT");
-}, 180_000);
+});

@@ -46,7 +46,7 @@ beforeAll(async () => {
   );
   await readyPod(cluster, namespace, "web");
   await readyPod(cluster, "default", "kubectl-other");
-}, 120_000);
+});
 
 afterAll(async () => {
   await cluster.kubectl("-n", namespace, "delete", "pod", "web", "--grace-period=1");
@@ -55,7 +55,7 @@ afterAll(async () => {
   await cluster.kubectl("-n", "podplug", "delete", "configmap", "podplug-ca");
   await cluster.kubectl("-n", "podplug", "delete", "role,rolebinding", "podplug-agents");
   await cluster.kubectl("delete", "--wait=false", "namespace", namespace);
-}, 60_000);
+});
 
 interface Ended {
   readonly code: number;

@@ -50,13 +50,13 @@ beforeAll(async () => {
   );
   await readyPod(cluster, namespace, "router");
   installed = await installLibrary(await cluster.makeFolder(), join(root, "examples/vnf-orchestrator"));
-}, 120_000);
+});
 
 afterAll(async () => {
   await cluster.kubectl("-n", namespace, "delete", "pod", "router", "--grace-period=1");
   await cleanup.disposeAsync();
   for (const file of roles) await cluster.kubectl("delete", "--wait=false", "-f", file);
-}, 60_000);
+});
 
 /** The example, as the orchestrator's service account. */
 async function orchestrate(env: NodeJS.ProcessEnv, ...args: readonly string[]): Promise<string> {

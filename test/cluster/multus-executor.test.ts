@@ -48,7 +48,7 @@ test("an address and a hardware address are passed on, and changed in place", as
   expect(await pod.holds(["net1 blue"])).toMatchObject({ links: ["net1 10.92.1.77"] });
   expect(await hardwareAddressOf(pod, "net1")).toBe("02:00:00:00:00:77");
   await pod.networks(selection("78", "02:00:00:00:00:78"));
-  await expect.poll(async () => (await pod.state()).links, { timeout: 20_000 }).toEqual(["net1 10.92.1.78"]);
+  await expect.poll(async () => (await pod.state()).links, { timeout: 60_000 }).toEqual(["net1 10.92.1.78"]);
   await pod.holds(["net1 blue"]);
 });
 
@@ -82,7 +82,7 @@ test("while the daemon is away an edit is waited for, and done once it is back",
   await multus.stopDaemon();
   await pod.networks("red@net2");
   await expect
-    .poll(() => world.agent.program.log().map(({ message }) => message), { timeout: 20_000 })
+    .poll(() => world.agent.program.log().map(({ message }) => message), { timeout: 60_000 })
     .toContain("attaching failed");
   await multus.startDaemon();
   await pod.holds(["net2 red"]);

@@ -8,8 +8,10 @@ export default defineConfig({
     pool: "forks",
     // All share one node, and some look at how long it takes.
     maxWorkers: 1,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // They only end what hangs: a busy machine needs far less.
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
+    expect: { poll: { timeout: 15_000 } },
     allowOnly: false,
     reporters: ["default", "./scripts/plain-line-reporter.ts"],
   },

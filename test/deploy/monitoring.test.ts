@@ -53,7 +53,7 @@ let exposition: Exposition;
 
 beforeAll(async () => {
   exposition = readExposition(await pageOfBusyAgent());
-}, 60_000);
+});
 
 async function pageOfBusyAgent(): Promise<string> {
   await using cluster = await createClusterWorld();

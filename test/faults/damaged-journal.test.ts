@@ -58,9 +58,7 @@ const damages: Readonly<Record<string, Damage>> = {
   },
 };
 
-test("a journal with a damaged file of each kind is told of, bounded in memory, and keeps nothing from working", {
-  timeout: 120_000,
-}, async () => {
+test("a journal with a damaged file of each kind is told of, bounded in memory, and keeps nothing from working", async () => {
   const kinds = Object.entries(damages);
   await using stack = new AsyncDisposableStack();
   const node = stack.use(await makeNode({ config: readableLog }));

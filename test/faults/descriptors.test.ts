@@ -46,15 +46,11 @@ test("an agent that is out of descriptors says so, undoes what it began, and wor
     );
     for (const outcome of outcomes) seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
     await limitTo(4096);
-    await eventually(
-      async () => {
-        // Namespaces of other tests are listed too.
-        const listed = (await client.list({}, neverAborted)).filter(({ origin }) => origin === "podplug");
-        return listed.every(({ state }) => state === "attached");
-      },
-      "what was begun is whole or undone",
-      60_000,
-    );
+    await eventually(async () => {
+      // Namespaces of other tests are listed too.
+      const listed = (await client.list({}, neverAborted)).filter(({ origin }) => origin === "podplug");
+      return listed.every(({ state }) => state === "attached");
+    }, "what was begun is whole or undone");
     await Promise.all(pods.map(detach));
     for (const pod of pods) {
       expect((await pod.ipJson<IpLink[]>("addr")).map(({ ifname }) => ifname)).toEqual(["lo"]);

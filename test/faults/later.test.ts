@@ -11,7 +11,7 @@ import { eventually } from "../server/eventually.ts";
 import { makePodNode, type PodNode } from "./pod-node.ts";
 
 /** What failed is tried again within 30 s, after what the plugin asked for, and takes some time. */
-const soonMs = 30_000 + 5_000 + 10_000;
+const soonMs = 30_000 + 5_000 + 60_000;
 
 let plugins: PluginDirectory;
 let world: PodNode;

@@ -8,9 +8,7 @@ import { launchAgentProgram, readableLog, startAgentProgram, toldOf } from "../a
 import { makeNetns } from "../support/netns.ts";
 import { makeNode } from "../support/node.ts";
 
-test("of agents that start at once on one state directory one serves, and the others say why they don't", {
-  timeout: 120_000,
-}, async () => {
+test("of agents that start at once on one state directory one serves, and the others say why they don't", async () => {
   await using node = await makeNode({ config: readableLog });
   await using stack = new AsyncDisposableStack();
   const agents = Array.from({ length: 4 }, () => stack.use(launchAgentProgram(node.configFile)));
@@ -34,9 +32,7 @@ test("of agents that start at once on one state directory one serves, and the ot
   expect(ends.filter((end) => end !== "serves")).toEqual([refusal, refusal, refusal]);
 });
 
-test("an agent with another state directory on the socket of one that runs refuses, and touches nothing", {
-  timeout: 60_000,
-}, async () => {
+test("an agent with another state directory on the socket of one that runs refuses, and touches nothing", async () => {
   await using node = await makeNode({ config: readableLog });
   await using netns = await makeNetns("two");
   await using _first = await startAgentProgram(node.configFile);

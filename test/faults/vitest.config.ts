@@ -7,8 +7,10 @@ export default defineConfig({
     include: ["test/faults/**/*.test.ts", "test/model/**/*.test.ts"],
     pool: "forks",
     maxWorkers: 2,
+    // They only end what hangs: a busy machine needs far less.
     testTimeout: 120_000,
-    hookTimeout: 30_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 15_000 } },
     allowOnly: false,
     reporters: ["default", "./scripts/plain-line-reporter.ts"],
   },

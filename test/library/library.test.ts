@@ -17,7 +17,7 @@ let installed: Installed;
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "podplug-library-"));
   installed = await installLibrary(folder, join(root, "examples/vnf-orchestrator"));
-}, 120_000);
+});
 
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
@@ -43,7 +43,7 @@ test("without the Kubernetes client, its types are whole too, and a cluster's cl
     `import { createClusterClient, createNodeClient, isReason, type NodeClientOptions, PodplugError } from "podplug";
 const options: NodeClientOptions = { server: "unix:///nonexistent" };
 await using node = createNodeClient(options);
-const asked: unknown = await node.info(AbortSignal.timeout(5000)).catch((error: unknown) => error);
+const asked: unknown = await node.info(AbortSignal.timeout(60_000)).catch((error: unknown) => error);
 if (!(asked instanceof PodplugError) || asked.reason !== "UNREACHABLE") throw asked;
 const made: unknown = await createClusterClient({ kube: { kubeconfig: "none" } }).catch((error: unknown) => error);
 if (!(made instanceof PodplugError) || !isReason(made.reason)) throw made;
@@ -75,7 +75,7 @@ test("it speaks to an agent by its socket", async () => {
   const script = `import { createNodeClient } from "podplug";
 await using node = createNodeClient({ server: process.env.SERVER });
 const target = { kind: "pod", pod: { namespace: "demo", name: "web" } };
-const signal = AbortSignal.timeout(5000);
+const signal = AbortSignal.timeout(60_000);
 const { created, interface: one } = await node.attach({ target, network: { name: "net-a" } }, signal);
 console.log(created, one.name, (await node.list({ target }, signal)).length);
 `;

@@ -8,8 +8,10 @@ export default defineConfig({
     pool: "forks",
     // All share one machine.
     maxWorkers: 1,
+    // They only end what hangs: a busy machine needs far less.
     testTimeout: 120_000,
-    hookTimeout: 60_000,
+    hookTimeout: 120_000,
+    expect: { poll: { timeout: 15_000 } },
     allowOnly: false,
     reporters: ["default", "./scripts/plain-line-reporter.ts"],
   },

@@ -110,7 +110,7 @@ export interface Ran {
 export async function run(command: string, args: readonly string[], home: string): Promise<Ran> {
   const { promise, resolve } = Promise.withResolvers<Ran>();
   const env = { ...process.env, HOME: home };
-  execFile(command, [...args], { env, timeout: 25_000 }, (error, stdout, stderr) => {
+  execFile(command, [...args], { env, timeout: 100_000 }, (error, stdout, stderr) => {
     const code = error === null ? 0 : typeof error.code === "number" ? error.code : -1;
     resolve({ code, stdout, stderr });
   });

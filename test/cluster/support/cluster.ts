@@ -137,13 +137,10 @@ export function useCluster(): Cluster {
 
 /**
  * Asks until the answer is neither an error nor undefined, and gives it.
- * @throws the last error, after `timeoutMs`
+ * @throws the last error, after a minute: twice the longest pause between two tries of podplug's
  */
-export async function eventually<T>(
-  what: string,
-  ask: () => Promise<T | undefined>,
-  timeoutMs = 30_000,
-): Promise<T> {
+export async function eventually<T>(what: string, ask: () => Promise<T | undefined>): Promise<T> {
+  const timeoutMs = 60_000;
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     let cause: unknown;

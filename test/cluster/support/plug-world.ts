@@ -47,7 +47,7 @@ export interface PlugPod {
    * Resolves once the pod holds exactly these attachments, each as `INTERFACE NETWORK`, and each
    * with a link, a lease and a status entry of one address, and a record.
    */
-  holds(attachments: readonly string[], timeoutMs?: number): Promise<PodState>;
+  holds(attachments: readonly string[]): Promise<PodState>;
   /** The same once the pod is deleted: nothing speaks of it any more. */
   isForgotten(): Promise<void>;
   /** `REASON: MESSAGE` of each event, with how often it happened. */
@@ -260,17 +260,12 @@ exit $code
         annotate(text === undefined ? `${networksAnnotation}-` : `${networksAnnotation}=${text}`),
       state,
       events,
-      async holds(attachments, timeoutMs) {
-        let last: PodState | undefined;
-        return await eventually(
-          `${name} holds ${attachments.join(", ") || "nothing"}`,
-          async () => {
-            last = await state();
-            if (isExactly(last, attachments)) return last;
-            throw new Error(`it is ${JSON.stringify(last)}`);
-          },
-          timeoutMs,
-        );
+      async holds(attachments) {
+        return await eventually(`${name} holds ${attachments.join(", ") || "nothing"}`, async () => {
+          const now = await state();
+          if (isExactly(now, attachments)) return now;
+          throw new Error(`it is ${JSON.stringify(now)}`);
+        });
       },
       async isForgotten() {
         await eventually(`nothing speaks of ${name}`, async () => {

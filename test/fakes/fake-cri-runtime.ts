@@ -58,6 +58,8 @@ export interface FakeCriRuntime extends AsyncDisposable {
   hang(hanging: boolean): void;
   /** Answers each call so late. */
   delay(ms: number): void;
+  /** How many calls have waited for such an answer at once, at the most. */
+  readonly mostWaiting: number;
   /** Fails every status of the pod's sandboxes with the code, or says nothing of them, until cleared. */
   troubleStatusOf(ref: PodRef, trouble: grpc.status | "silence" | undefined): void;
   /** The socket is gone, with every connection. */
@@ -103,6 +105,8 @@ export async function startFakeCriRuntime(
   let garbage = false;
   let hanging = false;
   let delayMs = 0;
+  let waiting = 0;
+  let mostWaiting = 0;
   let rewriteInfo = (info: string): string => info;
 
   function start(ref: PodRef, options: FakeCriPodOptions): Sandbox {
@@ -183,7 +187,10 @@ export async function startFakeCriRuntime(
         callback({ code: trouble, details: "the test says so" });
         return;
       }
+      waiting += 1;
+      mostWaiting = Math.max(mostWaiting, waiting);
       setTimeout(() => {
+        waiting -= 1;
         const found = answer(call.request);
         if (found) callback(null, found);
         else callback({ code: grpc.status.NOT_FOUND, details: "not found" });
@@ -274,6 +281,9 @@ export async function startFakeCriRuntime(
     },
     delay(ms) {
       delayMs = ms;
+    },
+    get mostWaiting() {
+      return mostWaiting;
     },
     troubleStatusOf(ref, trouble) {
       for (const { sandboxId } of ofPod(ref)) {

@@ -10,7 +10,7 @@ import { makePodNode, type PodNode } from "./pod-node.ts";
 /** A minute in make test-faults. */
 const outageMs = Number(process.env["PODPLUG_OUTAGE_MS"] ?? 3_000);
 /** The longest pause between two tries to follow the API server, and time to plug. */
-const caughtUpMs = 30_000 + 15_000;
+const caughtUpMs = 30_000 + 60_000;
 
 let world: PodNode;
 beforeEach(async () => {
@@ -50,7 +50,7 @@ test("while the API server is away pods keep what they have, the node's API goes
   const told = agent.log().map(({ message }) => message);
   expect(told.filter((message) => message === "can't follow the API server; trying again")).toHaveLength(1);
   await agent.logs("following the API server again");
-  expect((await residentMb(agent.pid)) - before).toBeLessThan(60);
+  await eventually(async () => (await residentMb(agent.pid)) - before < 60, "no memory is left");
   expect(await findMarkedProcesses(await world.node.markerPrefix())).toEqual([]);
 });
 

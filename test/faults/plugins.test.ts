@@ -30,6 +30,9 @@ import { openFiles, residentMb } from "../support/process-facts.ts";
  * leaves no interface, lease, record, process, descriptor or memory behind.
  */
 
+/** Long enough for all that is done while plugins hang, also on a busy machine. */
+const timeoutSeconds = 20;
+
 let stack: AsyncDisposableStack;
 let plugins: PluginDirectory;
 let node: TestNode;
@@ -39,7 +42,7 @@ let client: NodeClient;
 beforeEach(async () => {
   stack = new AsyncDisposableStack();
   plugins = stack.use(await makePluginDirectory());
-  const config = { ...readableLog, cni: { timeoutSeconds: 8, maxConcurrent: 2 } };
+  const config = { ...readableLog, cni: { timeoutSeconds, maxConcurrent: 2 } };
   node = stack.use(await makeNode({ binDirs: [plugins.path], config }));
   agent = stack.use(await startAgentProgram(node.configFile));
   client = stack.use(createNodeClient({ server: `unix://${node.socket}` }));
@@ -131,9 +134,7 @@ const broken: readonly Broken[] = [
   },
 ];
 
-test("whatever a plugin does, its attach says so and leaves nothing, and others carry on", {
-  timeout: 120_000,
-}, async () => {
+test("whatever a plugin does, its attach says so and leaves nothing, and others carry on", async () => {
   for (const { type, does } of broken) await defineBroken(type, does);
   const pods = await Promise.all(broken.map(makePod));
   const healthy = [await makePod(), await makePod()];
@@ -153,11 +154,10 @@ test("whatever a plugin does, its attach says so and leaves nothing, and others 
   const [, ...rounds] = await Promise.all([breaking, ...healthy.map((pod) => comesAndGoes(pod, breaking))]);
   const slowest = Math.max(...rounds.flat());
   console.log(`beside broken plugins: ${rounds.flat().length} rounds, the slowest ${Math.round(slowest)} ms`);
-  expect(slowest).toBeLessThan(15_000);
+  // Nobody has waited for the end of what hangs.
+  expect(slowest).toBeLessThan(timeoutSeconds * 1_000);
   await expectNothingLeft([...pods, ...healthy]);
-  const grownMb = (await residentMb(agent.pid)) - before;
-  console.log(`resident memory grew by ${Math.round(grownMb)} MB`);
-  expect(grownMb).toBeLessThan(150);
+  await eventually(async () => (await residentMb(agent.pid)) - before < 150, "no memory is left");
   await client.close();
   await eventually(async () => (await openFiles(agent.pid)) <= filesBefore, "no descriptor is left");
 });
@@ -204,11 +204,11 @@ test("a plugin's file that is written while it is to run is waited for, and othe
   const attaching = attach(pod, "written");
   await eventually(async () => (await node.leases()).length === 1, "the plugin before it has done its part");
   await attach(healthy, "blue");
-  await detach(healthy);
   expect(await plugins.order()).toEqual([]);
   await writing.close();
   await attaching;
   expect(await plugins.order()).toEqual(["written ADD"]);
+  await detach(healthy);
   await detach(pod);
   await expectNothingLeft([pod, healthy]);
 });

@@ -16,7 +16,7 @@ import { startAgentHere } from "./agent-here.ts";
 import { addWaitingPlugin } from "./waiting-plugin.ts";
 
 /** Long enough for the plugins that don't hang, also on a machine that is busy with something else. */
-const soon = { cni: { timeoutSeconds: 3 } };
+const soon = { cni: { timeoutSeconds: 10 } };
 
 test("a plugin that hangs is ended with all it started, and what came before it is undone", async () => {
   await using plugins = await makePluginDirectory();

@@ -26,11 +26,18 @@ async function send({ port }: Started, bytes: Uint8Array): Promise<void> {
 }
 
 async function stillServes({ url, logged }: Started): Promise<void> {
-  const client = createClient(NodeService, createGrpcTransport({ baseUrl: url }));
-  expect((await client.getNodeInfo({})).nodeName).toBe("fake-node");
+  const isAnswered = async (): Promise<boolean> => {
+    const client = createClient(NodeService, createGrpcTransport({ baseUrl: url }));
+    return await client.getNodeInfo({}).then(
+      ({ nodeName }) => nodeName === "fake-node",
+      () => false,
+    );
+  };
+  await eventually(isAnswered, "it serves");
   expect(logged).toEqual([]);
 }
 
+/** A client that is busy otherwise may be too slow for it, too. */
 const quick = { sniffTimeoutMs: 100, headersTimeoutMs: 100, requestTimeoutMs: 200, idleTimeoutMs: 100 };
 
 describe("the server stays up", () => {
@@ -123,7 +130,7 @@ describe("the server stays up", () => {
     expect(faults).toEqual([]);
     // A message of random bytes that can't be decoded is the protocol library's to answer.
     await stillServes(started);
-  }, 60_000);
+  });
 
   test("after mutated JSON, and answers each with an error of the caller's", async () => {
     const faults = watchForFaults();
@@ -182,7 +189,7 @@ describe("the server stays up", () => {
     );
     await stillServes(started);
     expect(faults).toEqual([]);
-  }, 60_000);
+  });
 
   test("after a watch whose request is no message, which is its caller's fault and not logged as the server's", async () => {
     const { url, logged } = await startTestServer();

@@ -3,6 +3,7 @@ import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { NodeService } from "../../gen/podplug/v1/node_pb.ts";
+import { neverAborted } from "../../src/domain/signals.ts";
 import { eventually } from "./eventually.ts";
 import { frame, frameType, openHttp2, preface, requestHeaders } from "./http2-client.ts";
 import { methodPath, openRaw, type Started, startTestServer } from "./started-server.ts";
@@ -63,7 +64,7 @@ describe("a slow client is served", () => {
 
 describe("a connection is cut", () => {
   test("when it says nothing", async () => {
-    const started = await startTestServer({ sniffTimeoutMs: 50 });
+    const started = await startTestServer({ sniffTimeoutMs: 1_000 });
     await isCut(openRaw(started.port));
     await stillServes(started);
   });
@@ -105,7 +106,7 @@ describe("a connection is cut", () => {
   });
 
   test("when it idles after an HTTP/2 request", async () => {
-    const { url } = await startTestServer({ idleTimeoutMs: 100 });
+    const { url } = await startTestServer({ idleTimeoutMs: 2_000 });
     const sessionManager = new Http2SessionManager(url);
     const client = createClient(NodeService, createGrpcTransport({ baseUrl: url, sessionManager }));
     await client.getNodeInfo({});
@@ -114,7 +115,7 @@ describe("a connection is cut", () => {
   });
 
   test("when a peer with an open HTTP/2 stream no longer answers pings", async () => {
-    const { port, node } = await startTestServer({ pingIntervalMs: 50, pingTimeoutMs: 100 });
+    const { port, node } = await startTestServer({ pingIntervalMs: 500, pingTimeoutMs: 500 });
     const raw = openHttp2(port);
     raw.socket.write(requestHeaders(methodPath("WatchInterfaces"), "application/grpc"));
     raw.socket.write(frame(frameType.data, 0x1, 1, emptyMessage));
@@ -158,7 +159,7 @@ describe("a connection is cut", () => {
 
 describe("a stream is cut", () => {
   test("when its request's body doesn't come to an end, and its connection stays", async () => {
-    const { url, node } = await startTestServer({ requestTimeoutMs: 200, headersTimeoutMs: 200 });
+    const { url, node } = await startTestServer({ requestTimeoutMs: 1_000, headersTimeoutMs: 1_000 });
     const session = connectHttp2(url);
     onTestFinished(() => session.destroy());
     const open = (body: Buffer, end: boolean) => {
@@ -216,19 +217,24 @@ describe("a stream is cut", () => {
     const api = node.apiFor({ name: "operator", reconciler: false });
     const target = { kind: "pod", pod: { namespace: "demo", name: "web" } } as const;
     const request = { target, network: { name: "net-a", cniArgs: { fat: "x".repeat(100_000) } } };
-    const { interface: podInterface } = await api.attach(request, AbortSignal.timeout(5000));
+    const { interface: podInterface } = await api.attach(request, neverAborted);
     for (let count = 0; count < 100; count += 1) node.emitChange(podInterface);
   }
 });
 
-const impatient = { headersTimeoutMs: 50, requestTimeoutMs: 50, idleTimeoutMs: 50, stallTimeoutMs: 50 };
+const impatient = {
+  headersTimeoutMs: 500,
+  requestTimeoutMs: 500,
+  idleTimeoutMs: 500,
+  stallTimeoutMs: 500,
+};
 
 describe("a session", () => {
   test("with an open stream stays as long as its peer answers pings", async () => {
     const { url, node } = await startTestServer({
       ...impatient,
-      pingIntervalMs: 20,
-      pingTimeoutMs: 5000,
+      pingIntervalMs: 50,
+      pingTimeoutMs: 60_000,
     });
     const session = connectHttp2(url);
     onTestFinished(() => session.destroy());
@@ -243,7 +249,7 @@ describe("a session", () => {
       te: "trailers",
     });
     stream.resume().end(emptyMessage);
-    await eventually(() => pings >= 20, "many pings come");
+    await eventually(() => pings >= 30, "pings come for longer than it may idle");
     expect(node.watching).toBe(1);
     expect(session.closed).toBe(false);
   });

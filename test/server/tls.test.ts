@@ -188,7 +188,10 @@ describe("a client certificate", () => {
 describe("TLS files that change", () => {
   async function servedSubject(started: TlsStarted): Promise<string> {
     const socket = await shake(started, { ca: [authority.cert, stranger.cert] });
-    return String(socket.getPeerCertificate().subject.CN);
+    const subject = String(socket.getPeerCertificate().subject.CN);
+    // It may be looked at often, and an address has so many connections and no more.
+    socket.destroy();
+    return subject;
   }
   const renewed = authority.issue("node-1-renewed", ["127.0.0.1"]);
 
@@ -274,16 +277,20 @@ describe("TLS files that change", () => {
         calls += 3;
       }
     };
-    const callers = [call(), call(), call(), call()];
-    for (let count = 1; count <= 20; count += 1) {
-      const cas = count % 2 === 0 ? clients.cert : `${stranger.cert}${clients.cert}`;
-      await started.keys.swap(authority.issue(`node-${count}`, ["127.0.0.1"]), cas);
-      await eventually(() => started.logged.length === count, "the files are read");
-    }
-    running.abort();
-    await Promise.all(callers);
-    expect(calls).toBeGreaterThan(50);
-  }, 60_000);
+    const change = async (): Promise<void> => {
+      for (let count = 1; count <= 20; count += 1) {
+        const cas = count % 2 === 0 ? clients.cert : `${stranger.cert}${clients.cert}`;
+        await started.keys.swap(authority.issue(`node-${count}`, ["127.0.0.1"]), cas);
+        await eventually(
+          async () => (await servedSubject(started)) === `node-${count}`,
+          "the new one is served",
+        );
+      }
+      await eventually(() => calls > 50, "calls are made");
+      running.abort();
+    };
+    await Promise.all([change(), call(), call(), call(), call()]);
+  });
 });
 
 test("a server whose TLS files can't be used doesn't start", async () => {

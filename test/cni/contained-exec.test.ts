@@ -1,4 +1,4 @@
-import { open } from "node:fs/promises";
+import { closeSync, openSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createChildExec } from "../../src/cni/child-exec.ts";
 import { createContainedExec } from "../../src/cni/contained-exec.ts";
@@ -74,14 +74,17 @@ describe("a plugin that is ended", () => {
 test.each([0, 1])("a plugin that exits with %d keeps the daemon that it started", async (code) => {
   await plugins.add("plugin", { ADD: [leavesDaemon(), prints({}), exits(code)] });
   expect(await contained()(run("plugin"), untilDone)).toMatchObject({ exitCode: code });
-  expect(await left()).toHaveLength(1);
+  await expect.poll(left).toHaveLength(1);
 });
 
 describe("a plugin whose file is being replaced", () => {
   test("is tried again once the file is closed", async () => {
     await plugins.add("plugin");
-    const writer = await open(`${plugins.path}/plugin`, "r+");
-    const clock = impatientClock(() => void writer.close());
+    let writer: number | undefined = openSync(`${plugins.path}/plugin`, "r+");
+    const clock = impatientClock(() => {
+      if (writer !== undefined) closeSync(writer);
+      writer = undefined;
+    });
     expect(await contained(clock)(run("plugin"), untilDone)).toMatchObject({ exitCode: 0 });
     expect(clock.delays.filter((delay) => delay === 1000).length).toBeGreaterThan(0);
   });

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { endProcesses, findMarkedProcesses } from "../../src/cni/processes.ts";
 import { agentMarkerPrefix, newRunMarker } from "../../src/cni/run-marker.ts";
 import { systemClock as clock } from "../../src/domain/clock.ts";
+import { eventually } from "../server/eventually.ts";
 import { impatientClock, untilDone } from "./runtime.ts";
 
 let agentId: string;
@@ -21,16 +22,25 @@ afterEach(() => {
   }
 });
 
-async function start(env: Record<string, string>, command = "exec sleep 1000"): Promise<number> {
-  const child = spawn("/bin/sh", ["-c", `echo up; ${command}`], {
+/** A process that sleeps, unless it is told otherwise. */
+async function start(env: Record<string, string>, command?: string): Promise<number> {
+  const child = spawn("/bin/sh", ["-c", `echo up; ${command ?? "exec sleep 1000"}`], {
     detached: true,
     stdio: ["ignore", "pipe", "ignore"],
     env: { PATH: "/usr/bin:/bin", ...env },
   });
   await once(child.stdout, "data");
   if (child.pid === undefined) throw new Error("not started");
-  started.push(child.pid);
-  return child.pid;
+  const { pid } = child;
+  started.push(pid);
+  if (command === undefined) await eventually(() => sleeps(pid), "it sleeps");
+  return pid;
+}
+
+/** While one program becomes the other, no environment is there to be read. */
+function sleeps(pid: number): boolean {
+  const read = (file: string): string => readFileSync(`/proc/${pid}/${file}`, "utf8");
+  return read("comm").trim() === "sleep" && read("environ") !== "";
 }
 
 const marked = (env: Record<string, string> = {}): Record<string, string> => ({

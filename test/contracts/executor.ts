@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { readNetworkList } from "../../src/cni/network-list.ts";
 import type { NetworkSelection } from "../../src/domain/selection.ts";
+import { neverAborted as untilDone } from "../../src/domain/signals.ts";
 import type { CniAttachment, Executor } from "../../src/executor/contract.ts";
 import type { NetworkDefinition } from "../../src/networks/contract.ts";
 import { failure } from "../support/failure.ts";
@@ -16,8 +17,6 @@ export interface ExecutorWorld {
   /** How often something of it ran, beside what asks without changing anything. */
   runs(): Promise<number>;
 }
-
-const untilDone = AbortSignal.timeout(60_000);
 
 const podArgs = [
   ["IgnoreUnknown", "true"],
@@ -97,7 +96,7 @@ export function executorContract(make: (add: AddBehaviour) => Promise<ExecutorWo
     const leaving = new AbortController();
     const outcome = world.executor.add(attachment, leaving.signal);
     outcome.catch(() => {});
-    await expect.poll(() => world.runs(), { timeout: 20_000 }).toBe(1);
+    await expect.poll(() => world.runs(), { timeout: 60_000 }).toBe(1);
     leaving.abort(makeCause());
     await expect(outcome).rejects.toMatchObject({ name: "PodplugError", reason });
   });

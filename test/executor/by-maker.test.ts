@@ -1,10 +1,9 @@
 import { expect, test } from "vitest";
+import { neverAborted as untilDone } from "../../src/domain/signals.ts";
 import { createExecutorByMaker } from "../../src/executor/by-maker.ts";
 import type { CniAttachment } from "../../src/executor/contract.ts";
 import { createFakeExecutor } from "../fakes/fake-executor.ts";
 import { createFakeInterfaces } from "../fakes/fake-interfaces.ts";
-
-const untilDone = AbortSignal.timeout(20_000);
 
 test("each verb of an attachment is its maker's, and what nobody made is the first one's", async () => {
   const kernel = createFakeInterfaces();

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { silentLogger } from "../../src/domain/log.ts";
+import { neverAborted as untilDone } from "../../src/domain/signals.ts";
 import type { CniAttachment, Executor } from "../../src/executor/contract.ts";
 import { createMultusExecutor } from "../../src/executor/multus.ts";
 import { createMultusApi } from "../../src/executor/multus-api.ts";
@@ -27,8 +28,6 @@ function onTheWire(record: string): string {
   return `${headers.replaceAll("\n", "\r\n")}\r\n\r\n${body}`;
 }
 const healthy = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-
-const untilDone = AbortSignal.timeout(20_000);
 
 /** A daemon that gives these answers to `/delegate`, one after the other, and the last one from then on. */
 async function startDaemon(...answers: readonly string[]) {

@@ -98,8 +98,7 @@ async function post(session: ClientHttp2Session, { method, type, body }: Request
     "content-type": type,
     te: "trailers",
     // Watches don't end by themselves.
-    "grpc-timeout": "100m",
-    "connect-timeout-ms": "100",
+    ...(method === "WatchInterfaces" && { "grpc-timeout": "100m", "connect-timeout-ms": "100" }),
   });
   const { promise, resolve } = Promise.withResolvers<{ status: number; said: string }>();
   let status = 0;
@@ -177,7 +176,7 @@ describe("no input breaks", () => {
             }),
           );
           const { status } = await post(session, { method: "AttachNetwork", type: "application/json", body });
-          expect([200, 400, 403, 404, 409, 429, 501, 504]).toContain(status);
+          expect([200, 400, 403, 404, 409, 429, 501]).toContain(status);
         },
         { share },
       );

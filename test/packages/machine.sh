@@ -106,7 +106,14 @@ finish() {
     wait "$unshare" 2>/dev/null || true
   fi
   rm -f "$said"
-  for tree in "${cgroups[@]}"; do find "$tree/$name" -depth -type d -exec rmdir {} +; done
+  for tree in "${cgroups[@]}"; do
+    # A group is busy until the last of its processes is gone.
+    for _ in {1..100}; do
+      if find "$tree/$name" -depth -type d -exec rmdir {} + 2>/dev/null; then break; fi
+      sleep 0.1
+    done
+    if [ -e "$tree/$name" ]; then echo "$0: $tree/$name is left" >&2; fi
+  done
 }
 trap finish EXIT
 

@@ -83,6 +83,8 @@ export async function podplugFiles(): Promise<readonly string[]> {
     "/usr",
     "/var/lib",
     "/run",
+    // What is running comes and goes there.
+    "-ignore_readdir_race",
     "-xdev",
     "-name",
     "*podplug*",

@@ -97,7 +97,8 @@ test("a configuration that can't be used is told once, and not tried again", asy
   await expect(run("systemctl", "restart", "podplug.service")).rejects.toThrow();
   expect(await unit("ActiveState")).toBe("failed");
   expect(await unit("NRestarts")).toBe("0");
-  expect(await run("journalctl", "--unit", "podplug", "--lines", "20")).toContain("runtime: ");
+  const log = () => run("journalctl", "--unit", "podplug", "--lines", "20");
+  await eventually(async () => (await log()).includes("runtime: "), "the fault is told");
   await configure();
 });
 

@@ -5,7 +5,7 @@ import type { CniAttachment, Executor } from "../executor/contract.ts";
 import type { DefaultRoutes, InterfaceReader, KernelInterface } from "../interfaces/contract.ts";
 import { createRouteKeeper } from "./default-routes.ts";
 import type { Gate } from "./gate.ts";
-import type { AttachmentRecord } from "./journal.ts";
+import { type AttachmentRecord, asIntended } from "./journal.ts";
 import type { Namespaces } from "./namespaces.ts";
 import { requireFree } from "./plan.ts";
 import type { RecordBook } from "./record-book.ts";
@@ -15,6 +15,7 @@ export interface Applier {
    * Carries a record from intent to attached. `intent` is durable before the
    * first plugin starts. When anything fails, what was begun is undone and the
    * first failure is thrown; a record whose undoing failed stays as `failed`.
+   * What `restores` waits once it is undone, here and in what follows.
    */
   attach(intent: AttachmentRecord): Promise<Attached>;
   /** DEL from the record alone; the record goes, or begins to wait, only when that succeeded. */
@@ -77,12 +78,16 @@ export function createApplier(options: ApplierOptions): Applier {
       const link = links.find((each) => each.name === intent.ifName);
       begun = { ...added, chain: { ...added.chain, ifIndex: link?.index } };
       begun = await routes.take(begun, link, deadline());
-      const record: AttachmentRecord = { ...begun, state: "attached", attachedAt: clock.now() };
-      begun = record;
+      const record: AttachmentRecord = {
+        ...begun,
+        state: "attached",
+        restores: undefined,
+        attachedAt: clock.now(),
+      };
       await book.complete(record);
       return { record, link };
     } catch (error) {
-      await (begun ? undo(begun) : book.remove(intent)).catch((undoError: unknown) => {
+      await (begun ? undo(begun) : forget(intent)).catch((undoError: unknown) => {
         log.error(
           { ...factsOf(intent), err: undoError },
           "undoing a failed attach failed too; it is tried again",
@@ -107,7 +112,7 @@ export function createApplier(options: ApplierOptions): Applier {
       // The replaced one first: its index is known, so that only its own link goes.
       if (record.replaces) await del({ ...record, chain: record.replaces });
       await del(record);
-      await (record.restores ? book.write(waitingAfter(record)) : book.remove(record));
+      await forget(record);
     } catch (error) {
       const failed: AttachmentRecord = { ...record, failure: failureOf(error) };
       // When even this can't be written, the older record says enough: recovery cleans up from it as well.
@@ -117,6 +122,11 @@ export function createApplier(options: ApplierOptions): Applier {
       });
       throw error;
     }
+  }
+
+  /** Nothing of it is there. */
+  async function forget(record: AttachmentRecord): Promise<void> {
+    await (record.restores ? book.write({ ...asIntended(record), state: "waiting" }) : book.remove(record));
   }
 
   async function del(record: AttachmentRecord): Promise<void> {
@@ -138,21 +148,6 @@ export function createApplier(options: ApplierOptions): Applier {
   }
 
   return { attach, detach, undo };
-}
-
-/** What the next sandbox's attachment is made from. */
-function waitingAfter(record: AttachmentRecord): AttachmentRecord {
-  const { networkName, config, cniArgs, capabilityArgs } = record.chain;
-  return {
-    ...record,
-    state: "waiting",
-    chain: { networkName, config, cniArgs, capabilityArgs },
-    adopted: undefined,
-    restores: undefined,
-    replaces: undefined,
-    attachedAt: undefined,
-    failure: undefined,
-  };
 }
 
 /**

@@ -7,7 +7,7 @@ import { normalizeSelection } from "../domain/selection.ts";
 import { neverAborted } from "../domain/signals.ts";
 import { describeTarget } from "../domain/target.ts";
 import type { PreparedNetwork } from "../executor/contract.ts";
-import type { KernelInterface } from "../interfaces/contract.ts";
+import { isSameNetns, type KernelInterface } from "../interfaces/contract.ts";
 import type { NetworkDefinition } from "../networks/contract.ts";
 import type { Sandbox } from "../sandbox/contract.ts";
 import { createAdopt } from "./adopt.ts";
@@ -91,7 +91,8 @@ export function createAttach(core: EngineCore): Attach {
       const link = links.find(({ index }) => index === plan.record.chain.ifIndex);
       return { interface: viewOf(sandbox, link, plan.record), created: false };
     }
-    if (plan.step === "replace") requireReplaceable(work.caller, plan.record, links);
+    const before = plan.step === "replace" ? plan.record : plan.waiting;
+    if (before) requireReplaceable(work.caller, before, links);
     const intent = await intend(work, plan, definition, signal);
     if (validateOnly) {
       const planned = viewOf(sandbox, undefined, intent);
@@ -131,10 +132,12 @@ export function createAttach(core: EngineCore): Attach {
     signal: AbortSignal,
   ): Promise<{ readonly plan: ClearPlan; readonly links: readonly KernelInterface[] }> {
     const links = await interfaces.list(sandbox, signal);
+    const waiting = book.waitingFor(sandbox);
+    const ownWaiting = waiting.filter((record) => isSameNetns(record.sandbox.netns, sandbox.netns));
     const present = {
-      records: book.ofSandbox(sandbox.id),
+      records: [...book.ofSandbox(sandbox.id), ...ownWaiting],
       links,
-      reserved: book.waitingFor(sandbox).map(({ ifName }) => ifName),
+      reserved: waiting.map(({ ifName }) => ifName),
     };
     const plan = planAttach(wish, present, core.ifNaming);
     if (plan.step !== "clean") return { plan, links };

@@ -2,7 +2,7 @@ import { isReservedOwner } from "../domain/attachment.ts";
 import { failureOf } from "../domain/errors.ts";
 import { factsOf } from "./apply.ts";
 import type { EngineCore } from "./core.ts";
-import type { AttachmentRecord } from "./journal.ts";
+import { type AttachmentRecord, asIntended } from "./journal.ts";
 import { viewOf } from "./view.ts";
 
 /** A failing plugin's own links come and go, which the kernel tells of: none of that may have it run at once. */
@@ -12,7 +12,8 @@ const pauseMs = 30_000;
  * Makes a link that vanished from a living namespace again, from the record
  * alone and as the same attachment: DEL and ADD, as one change. What belongs to
  * a reconciler that one heals. The sandbox's lane must be held. What its plugins
- * fail with is logged, and the next look tries again.
+ * fail with is logged, and the next look tries again; what can't even be undone
+ * is made again once it could be (make-again.ts).
  */
 export function createHeal(core: EngineCore) {
   const { applier, book, feed, clock, log } = core;
@@ -28,15 +29,11 @@ export function createHeal(core: EngineCore) {
 
   return async function heal(record: AttachmentRecord): Promise<void> {
     if (!mayHeal(record)) return;
-    const { networkName, config, cniArgs, capabilityArgs } = record.chain;
     try {
       const { record: whole, link } = await applier.attach({
-        ...record,
-        state: "attaching",
-        attachedAt: undefined,
-        failure: undefined,
-        chain: { networkName, config, cniArgs, capabilityArgs },
+        ...asIntended(record),
         replaces: record.chain,
+        restores: true,
       });
       notBeforeMs.delete(record.id);
       log.info(factsOf(whole), "made a link again that had vanished");
@@ -49,8 +46,9 @@ export function createHeal(core: EngineCore) {
         { ...factsOf(record), reason: failure.reason, err: error },
         "healing failed; it is tried again",
       );
-      // Nothing of it is there now. It is still somebody's, to be detached or tried again.
-      if (!book.get(record.sandbox.id, record.ifName)) await book.write({ ...record, failure });
+      // Nothing of it is there now: what is shown is the attachment that the next look heals, and why this one didn't.
+      const left = book.get(record.sandbox.id, record.ifName);
+      if (left?.state === "waiting") await book.write({ ...record, failure });
     }
   };
 }

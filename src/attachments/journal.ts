@@ -42,7 +42,7 @@ export interface AttachmentRecord {
   readonly chain: RecordedChain;
   /** The cluster's meta plugin ran the ADD, at the pod's creation. */
   readonly adopted?: true | undefined;
-  /** Once DEL is done it waits for the pod's next sandbox. */
+  /** It must not be lost: once DEL is done it waits to be attached again, in its namespace or the pod's next one. */
   readonly restores?: true | undefined;
   /** The chain of the attachment that this one takes the place of, until that one's DEL succeeded. */
   readonly replaces?: RecordedChain | undefined;
@@ -74,6 +74,21 @@ export interface AttachmentJournal {
    * now or by an earlier run, and those of a newer version.
    */
   missing(): Promise<number>;
+}
+
+/** The record as it was before its ADD ran. */
+export function asIntended(record: AttachmentRecord): AttachmentRecord {
+  const { networkName, config, cniArgs, capabilityArgs } = record.chain;
+  return {
+    ...record,
+    state: "attaching",
+    chain: { networkName, config, cniArgs, capabilityArgs },
+    adopted: undefined,
+    restores: undefined,
+    replaces: undefined,
+    attachedAt: undefined,
+    failure: undefined,
+  };
 }
 
 /** A record's identity, as a map's key. */

@@ -17,6 +17,7 @@ export interface Wish {
 
 /** What is there: the sandbox's records and the kernel's interfaces. */
 export interface Present {
+  /** Also those that wait to be made again in this very namespace. */
   readonly records: readonly AttachmentRecord[];
   readonly links: readonly KernelInterface[];
   /** Names that are kept for others: no unnamed one gets them. */
@@ -26,13 +27,13 @@ export interface Present {
 export type IfNaming = "npwg" | "hash";
 
 /**
- * attach:  the name is free.
+ * attach:  the name is free, or kept for `waiting`, whose place it takes.
  * exists:  the same attachment is there already.
  * replace: `record` makes room, under the same name.
  * clean:   `record` is what an earlier attempt left; clean it up, then plan again.
  */
 export type Plan =
-  | { readonly step: "attach"; readonly ifName: string }
+  | { readonly step: "attach"; readonly ifName: string; readonly waiting?: AttachmentRecord }
   | { readonly step: "exists"; readonly record: AttachmentRecord }
   | { readonly step: "replace"; readonly record: AttachmentRecord }
   | { readonly step: "clean"; readonly record: AttachmentRecord };
@@ -45,7 +46,7 @@ export function planAttach(wish: Wish, present: Present, naming: IfNaming): Plan
 
 function planNamed(wish: Wish, ifName: string, { records, links }: Present): Plan {
   const record = records.find((candidate) => candidate.ifName === ifName);
-  if (record) return planAgainst(wish, record, "INTERFACE_IN_USE", `interface ${ifName}`);
+  if (record) return planAgainst(wish, record, links, "INTERFACE_IN_USE", `interface ${ifName}`);
   requireFree(ifName, links);
   return { step: "attach", ifName };
 }
@@ -67,7 +68,7 @@ function planUnnamed(wish: Wish, { records, links, reserved }: Present, naming: 
   const record = own.find((candidate) =>
     wish.key === "" ? candidate.key === "" && isSameSelection(candidate, wish) : candidate.key === wish.key,
   );
-  if (record) return planAgainst(wish, record, "KEY_IN_USE", `key ${wish.key}`);
+  if (record) return planAgainst(wish, record, links, "KEY_IN_USE", `key ${wish.key}`);
   const taken = new Set([...records.map((each) => each.ifName), ...links.map((link) => link.name)]);
   if (wish.preferredName !== undefined && !taken.has(wish.preferredName)) {
     return { step: "attach", ifName: wish.preferredName };
@@ -83,6 +84,7 @@ function planUnnamed(wish: Wish, { records, links, reserved }: Present, naming: 
 function planAgainst(
   wish: Wish,
   record: AttachmentRecord,
+  links: Present["links"],
   conflict: "INTERFACE_IN_USE" | "KEY_IN_USE",
   what: string,
 ): Plan {
@@ -92,10 +94,15 @@ function planAgainst(
       `${what} is taken by ${record.network}, attached by another owner (${record.owner})`,
     );
   }
-  if (record.state !== "attached") return { step: "clean", record };
-  if (isSameSelection(record, wish)) return { step: "exists", record };
-  if (wish.replace) return { step: "replace", record };
-  throw new PodplugError(conflict, `${what} is taken by ${record.network} with other attributes`);
+  const { state, ifName } = record;
+  if (state !== "attached" && state !== "waiting") return { step: "clean", record };
+  const isSame = isSameSelection(record, wish);
+  if (!isSame && !wish.replace) {
+    throw new PodplugError(conflict, `${what} is taken by ${record.network} with other attributes`);
+  }
+  if (state === "attached") return { step: isSame ? "exists" : "replace", record };
+  requireFree(ifName, links);
+  return { step: "attach", ifName, waiting: record };
 }
 
 function isSameSelection(record: AttachmentRecord, wish: Wish): boolean {

@@ -1,4 +1,5 @@
 import type { PodRef } from "../domain/target.ts";
+import { isSameNetns } from "../interfaces/contract.ts";
 import type { Sandbox } from "../sandbox/contract.ts";
 import type { AttachmentJournal, AttachmentRecord } from "./journal.ts";
 import { recordKey } from "./journal.ts";
@@ -80,10 +81,13 @@ export class RecordBook {
     return this.all().filter(({ sandbox, state }) => sandbox.id === sandboxId && state !== "waiting");
   }
 
-  /** What waits for the next sandbox of this one's pod, which it may be. */
-  waitingFor({ pod }: Pick<Sandbox, "pod">): readonly AttachmentRecord[] {
-    if (!pod) return [];
-    return this.all().filter(({ state, sandbox }) => state === "waiting" && isSamePod(sandbox.pod, pod));
+  /** What waits to be attached again in this sandbox: in its own namespace, or for the next one of its pod, which it may be. */
+  waitingFor({ pod, netns }: Pick<Sandbox, "pod" | "netns">): readonly AttachmentRecord[] {
+    return this.all().filter(
+      ({ state, sandbox }) =>
+        state === "waiting" &&
+        (isSameNetns(sandbox.netns, netns) || (pod !== undefined && isSamePod(sandbox.pod, pod))),
+    );
   }
 
   byId(attachmentId: string): AttachmentRecord | undefined {

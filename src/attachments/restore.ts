@@ -1,10 +1,12 @@
 import { asPodplugError, type Reason } from "../domain/errors.ts";
 import { neverAborted } from "../domain/signals.ts";
+import { isSameNetns } from "../interfaces/contract.ts";
 import type { Sandbox } from "../sandbox/contract.ts";
 import { factsOf } from "./apply.ts";
 import type { EngineCore } from "./core.ts";
 import type { AttachmentRecord } from "./journal.ts";
 import { recordKey } from "./journal.ts";
+import { makeAgain } from "./make-again.ts";
 import { isGone } from "./namespaces.ts";
 import type { Retries } from "./retries.ts";
 
@@ -23,8 +25,9 @@ export interface Restore {
 
 /**
  * Attaches what outlived its pod's sandbox to the next one, under the same
- * name, as whoever asked for it. A pod without a sandbox is looked for at each
- * call; a network that can't be attached is tried again with growing pauses.
+ * name, as whoever asked for it, and makes again what waits in a namespace that
+ * lives on. A pod without a sandbox is looked for at each call; a network that
+ * can't be attached is tried again with growing pauses.
  */
 export function createRestore(
   core: EngineCore,
@@ -34,15 +37,17 @@ export function createRestore(
     readonly attachAgain: (record: AttachmentRecord, sandbox: Sandbox) => Promise<void>;
   },
 ): Restore {
-  const { book, sandboxes, lanes, clock, log, podLife } = core;
+  const { book, sandboxes, namespaces, lanes, clock, log, podLife } = core;
   const { retries, attachAgain } = parts;
   /** Since when this process has looked for the pods that nobody tells of, by record. */
   const missingSince = new Map<string, number>();
   /** By the sandbox that ended: one that hangs is tried once, however many sweeps come by. */
   const running = new Map<string, Promise<void>>();
 
-  const isWaiting = (record: AttachmentRecord): boolean =>
-    book.get(record.sandbox.id, record.ifName)?.id === record.id;
+  const isWaiting = ({ id, sandbox, ifName }: AttachmentRecord): boolean => {
+    const known = book.get(sandbox.id, ifName);
+    return known?.state === "waiting" && known.id === id;
+  };
 
   const allWaiting = (): readonly AttachmentRecord[] => book.all().filter(({ state }) => state === "waiting");
 
@@ -55,11 +60,12 @@ export function createRestore(
   /** Undefined while there is none; what waits for a pod that is gone is forgotten. */
   async function nextSandbox(record: AttachmentRecord): Promise<Sandbox | undefined> {
     const { pod } = record.sandbox;
-    const life = pod ? podLife(pod) : "gone";
-    if (!pod || life === "gone" || life === "ending") {
+    const life = pod ? podLife(pod) : "unknown";
+    if (life === "gone" || life === "ending") {
       await forget(record, "its pod is gone; it isn't attached again");
       return undefined;
     }
+    if (!pod || record.target.kind !== "pod") return await ownNamespace(record);
     try {
       return await sandboxes.locate({ kind: "pod", pod }, neverAborted);
     } catch (error) {
@@ -74,34 +80,58 @@ export function createRestore(
     }
   }
 
-  async function restore(record: AttachmentRecord): Promise<void> {
+  /** What was plugged by namespace or container ends with those. */
+  async function ownNamespace(record: AttachmentRecord): Promise<Sandbox | undefined> {
+    const there = await namespaces.find(record.sandbox, neverAborted);
+    if (there) return { ...record.sandbox, netnsPath: there.netnsPath };
+    await forget(record, "its namespace is gone; it isn't attached again");
+    return undefined;
+  }
+
+  /** Whether nothing is left to do, or to be tried before the next call. */
+  async function restore(record: AttachmentRecord): Promise<boolean> {
     const sandbox = await nextSandbox(record);
-    if (!sandbox) return;
-    await lanes.run(
+    if (!sandbox) return true;
+    return await lanes.run(
       sandbox.id,
       async () => {
-        if (core.isStopping() || !isWaiting(record)) return;
+        if (core.isStopping() || !isWaiting(record)) return true;
+        if (isSameNetns(sandbox.netns, record.sandbox.netns)) return await tryAgainIn(sandbox, record);
         await attachAgain(record, sandbox).catch(async (error: unknown) => {
           // A container that is started again keeps its ID: the attempt had this record's place.
           if (!book.get(record.sandbox.id, record.ifName)) await book.write(record);
           throw error;
         });
         await forget(record, "attached again to its pod's new sandbox");
+        return true;
       },
       neverAborted,
     );
   }
 
+  /** In its own namespace its name is its own: a link that somebody made under it is waited for to go. */
+  async function tryAgainIn(sandbox: Sandbox, record: AttachmentRecord): Promise<boolean> {
+    try {
+      await makeAgain(record, sandbox, core);
+      return true;
+    } catch (error) {
+      return tryLater(record, error);
+    }
+  }
+
+  function tryLater(record: AttachmentRecord, error: unknown): false {
+    const { reason } = asPodplugError(error);
+    log.warn({ ...factsOf(record), reason, err: error }, "attaching again failed; it is tried again");
+    return false;
+  }
+
   /** Whether nothing is left to do, or to be tried before the next call. */
   async function attempt(record: AttachmentRecord): Promise<boolean> {
     try {
-      await restore(record);
-      return true;
+      return await restore(record);
     } catch (error) {
-      const { reason } = asPodplugError(error);
-      if (final.includes(reason)) return await giveUp(record, error);
-      log.warn({ ...factsOf(record), reason, err: error }, "attaching again failed; it is tried again");
-      return false;
+      if (final.includes(asPodplugError(error).reason)) return await giveUp(record, error);
+      return tryLater(record, error);
     }
   }
 

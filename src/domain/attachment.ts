@@ -3,7 +3,8 @@
  * attached:  ADD is complete.
  * detaching: DEL may run, or failed and is tried again.
  * failed:    ADD failed and so did its undoing; DEL is tried again.
- * waiting:   its sandbox ended and DEL is done; it is attached again to the pod's next one.
+ * waiting:   DEL is done, and it is attached again: to the pod's next sandbox when its own ended,
+ *            or in its own, where making it again was interrupted or failed.
  */
 export type AttachmentState = "attaching" | "attached" | "detaching" | "failed" | "waiting";
 

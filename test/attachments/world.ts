@@ -20,6 +20,8 @@ import { MemoryJournal } from "../fakes/memory-journal.ts";
 function createManualClock(): Clock & {
   fireAll(): void;
   readonly waiting: number;
+  /** Those who wait are no more. */
+  forget(): void;
   /** How long each timer was to wait, in their order. */
   readonly delays: readonly number[];
 } {
@@ -39,6 +41,7 @@ function createManualClock(): Clock & {
       timers.clear();
       for (const action of due) action();
     },
+    forget: () => timers.clear(),
     get waiting() {
       return timers.size;
     },
@@ -104,6 +107,7 @@ export async function createWorld(changes: Partial<EngineOptions> = {}) {
     },
     /** As after a kill: the old engine is forgotten, whatever it was doing. */
     async restart(): Promise<void> {
+      clock.forget();
       engine = start();
       await (await engine.recover(async () => undefined)).settled;
     },

@@ -62,7 +62,7 @@ export function renameBack(where: Place, nth: number): Command {
 export function removeByHand(where: Place, nth: number): Command {
   return happening(
     `somebody removes the link of attachment ${nth} in ${where}`,
-    (model) => (heldIn(model, where)[nth]?.damage ?? "lost") !== "lost",
+    (model) => ["none", "renamed"].includes(heldIn(model, where)[nth]?.damage ?? "lost"),
     async (model, node) => {
       const held = heldIn(model, where)[nth];
       if (!held) return;
@@ -97,6 +97,12 @@ export function removeForeign(where: Place, name: string): Command {
       const { netnsPath } = await node.sandboxOf(where);
       node.interfaces.removeLink(netnsPath, name);
       model.foreign = model.foreign.filter((each) => each !== `${where} ${name}`);
+      await node.endure({ kind: "none" }, async () => undefined);
+      model.held = model.held.map((each) =>
+        each.place === where && each.ifName === name && each.damage === "waiting"
+          ? { ...each, damage: "none" }
+          : each,
+      );
     },
   );
 }

@@ -37,8 +37,8 @@ export interface Held {
   readonly key: string;
   readonly defaultRoute: boolean;
   readonly id: string;
-  /** What was done to its link by hand. */
-  readonly damage: "none" | "renamed" | "lost";
+  /** What was done to its link by hand; or it waits to be made again, while somebody's own link has its name. */
+  readonly damage: "none" | "renamed" | "lost" | "waiting";
   /** Its DEL is owed, and can't run while the link has another name. */
   readonly owed: boolean;
 }
@@ -68,7 +68,7 @@ export function renamed(ifName: string): string {
 }
 
 function linkName({ ifName, damage }: Held): string | undefined {
-  if (damage === "lost") return undefined;
+  if (damage === "lost" || damage === "waiting") return undefined;
   return damage === "renamed" ? renamed(ifName) : ifName;
 }
 
@@ -109,8 +109,9 @@ function against(model: Model, act: AttachAct, held: Held): Expected {
   const conflict = act.interface === undefined ? "KEY_IN_USE" : "INTERFACE_IN_USE";
   if (held.caller !== act.caller) return { step: "refused", reason: conflict };
   if (held.owed) return { step: "refused", reason: "CLEANUP_PENDING" };
+  if (!isSame(held, act) && !act.replace) return { step: "refused", reason: conflict };
+  if (held.damage === "waiting") return { step: "refused", reason: "INTERFACE_IN_USE" };
   if (isSame(held, act)) return { step: "exists", held };
-  if (!act.replace) return { step: "refused", reason: conflict };
   if (held.damage === "renamed") return { step: "refused", reason: "INTERFACE_LEFT" };
   const blocked = held.damage === "lost" && linksIn(model, held.place).includes(held.ifName);
   return { step: blocked ? "replace-blocked" : "replace", held };

@@ -30,11 +30,18 @@ const pluginFailed = new PodplugError("PLUGIN_FAILED", "plugin fake failed: no",
 /** What goes wrong during one act. */
 export type Fault =
   | { readonly kind: "none" }
-  | { readonly kind: "killed"; readonly atCall: number }
+  /** The next agent's recovery may meet plugins that fail. */
+  | { readonly kind: "killed"; readonly atCall: number; readonly recovery?: FailingPlugins | undefined }
   /** The plugins fail when that many of their two steps are done. */
-  | { readonly kind: "plugins"; readonly add?: number | undefined; readonly del?: number | undefined }
+  | FailingPlugins
   /** From the nth step of writing files on, each fails. */
   | { readonly kind: "disk-full"; readonly fromStep: number };
+
+export interface FailingPlugins {
+  readonly kind: "plugins";
+  readonly add?: number | undefined;
+  readonly del?: number | undefined;
+}
 
 export type Ending<T> =
   | { readonly kind: "answered"; readonly answer: T }
@@ -138,8 +145,9 @@ export async function createModelNode() {
       const ending = await Promise.race([acted, run.life.death.then(() => ({ kind: "killed" }) as const)]);
       if (ending.kind !== "killed") await idle();
       const isDead = run.life.isDead;
-      set({ kind: "none" });
+      set((isDead && fault.kind === "killed" && fault.recovery) || { kind: "none" });
       if (isDead) await restart();
+      set({ kind: "none" });
       for (let round = 0; round < mostRounds; round += 1) {
         await run.engine.sweep();
         await idle();

@@ -4,7 +4,7 @@ import { type AttachAct, type Expected, type Held, heldIn, type Model, type Plac
 import type { Fault, ModelNode } from "./node.ts";
 
 /** What has become of the one attachment that an act was about. */
-type Fate = "as before" | "new" | "gone" | "owed";
+type Fate = "as before" | "new" | "gone" | "owed" | "waiting";
 
 export function requireAllowed(expected: Expected, steps: readonly Expected["step"][], why: string): void {
   expect(steps, `${why}, where ${expected.step} was due`).toContain(expected.step);
@@ -32,7 +32,11 @@ export async function settleAct(
   if (!where) return;
   const record = await recordOf(node, where);
   const fate = fateOf(record, before);
-  expect(allowed(expected.step, ending, fault), `what became of ${where.ifName}`).toContain(fate);
+  const isReconcilers = act?.caller === "controller";
+  expect(
+    allowed(expected.step, { ending, fault, isReconcilers }),
+    `what became of ${where.ifName}`,
+  ).toContain(fate);
   const others = model.held.filter((each) => each !== before);
   if (fate === "as before") return;
   if (fate === "gone") model.held = others;
@@ -40,12 +44,22 @@ export async function settleAct(
     model.held = model.held.map((each) => (each === before ? { ...before, owed: true } : each));
   }
   if (fate === "new" && record && act) model.held = [...others, heldAfter(act, where.ifName, record)];
+  if (fate === "waiting" && record && act) {
+    model.held = [...others, { ...heldAfter(act, where.ifName, record), damage: "waiting" }];
+  }
 }
 
 function allowed(
   step: Expected["step"],
-  ending: "answered" | "failed" | "killed",
-  fault: Fault,
+  {
+    ending,
+    fault,
+    isReconcilers,
+  }: {
+    readonly ending: "answered" | "failed" | "killed";
+    readonly fault: Fault;
+    readonly isReconcilers: boolean;
+  },
 ): readonly Fate[] {
   const undone = ending === "killed" ? ["as before", "gone"] : ["gone"];
   switch (step) {
@@ -58,10 +72,12 @@ function allowed(
       return ending === "killed" ? ["new", "gone"] : ["gone"];
     case "replace":
       if (ending === "answered") return ["new"];
-      // One that was interrupted is finished: its caller had something before.
-      return ending === "killed" ? ["as before", "new"] : ["as before", "gone"];
+      // One that was interrupted is finished: its caller had something before. A reconciler asks again.
+      if (ending === "killed" && !isReconcilers) return ["as before", "new"];
+      if (ending === "killed" && fault.kind === "killed" && !fault.recovery) return ["as before", "new"];
+      return ending === "killed" ? ["as before", "new", "gone"] : ["as before", "gone"];
     case "replace-blocked":
-      return ["as before", "gone"];
+      return ending === "killed" && !isReconcilers ? ["as before", "waiting"] : ["as before", "gone"];
     case "remove":
       if (ending === "answered") return ["gone"];
       return fault.kind === "none" ? (undone as Fate[]) : ["as before", "gone"];
@@ -72,6 +88,7 @@ function allowed(
 
 function fateOf(record: AttachmentRecord | undefined, before: Held | undefined): Fate {
   if (!record) return "gone";
+  if (record.state === "waiting") return before?.id === record.id ? "as before" : "waiting";
   if (record.state !== "attached") return "owed";
   return record.id === before?.id ? "as before" : "new";
 }

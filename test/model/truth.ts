@@ -12,13 +12,18 @@ export async function requireTruth(model: Model, node: ModelNode): Promise<void>
   const due = model.held.map(({ place, ifName }) => `${idOf(place)} ${ifName}`).toSorted();
   const records = await node.records();
   expect(records.map(({ sandbox, ifName }) => `${sandbox.id} ${ifName}`).toSorted(), "records").toEqual(due);
-  expect(node.executor.leases(), "leases").toEqual(due);
+  const waiting = model.held.filter(({ damage }) => damage === "waiting");
+  const leased = new Set(due).difference(
+    new Set(waiting.map(({ place, ifName }) => `${idOf(place)} ${ifName}`)),
+  );
+  expect(node.executor.leases(), "leases").toEqual([...leased]);
   for (const held of model.held) {
     const record = records.find(
       ({ sandbox, ifName }) => sandbox.id === idOf(held.place) && ifName === held.ifName,
     );
     expect(record?.id, `the ID of ${held.ifName}`).toBe(held.id);
-    if (!held.owed) expect(record?.state, `the state of ${held.ifName}`).toBe("attached");
+    const state = held.damage === "waiting" ? "waiting" : "attached";
+    if (!held.owed) expect(record?.state, `the state of ${held.ifName}`).toBe(state);
   }
   for (const place of places) {
     const path = sandboxes.get(place)?.netnsPath ?? "";
@@ -30,7 +35,9 @@ export async function requireTruth(model: Model, node: ModelNode): Promise<void>
 }
 
 function requireRoutes(model: Model, node: ModelNode, place: Place, path: string): void {
-  const takers = heldIn(model, place).filter(({ defaultRoute }) => defaultRoute);
+  const takers = heldIn(model, place).filter(
+    ({ defaultRoute, damage }) => defaultRoute && damage !== "waiting",
+  );
   const routes = node.interfaces.defaultRoutesOf(path);
   if (takers.length === 0) {
     expect(routes, `default routes in ${place}`).toEqual(place === "bare" ? [] : ["via 10.244.0.1 dev eth0"]);
@@ -50,7 +57,8 @@ async function requireListed(model: Model, node: ModelNode, place: Place): Promi
     .filter(({ owed }) => !owed)
     .map(({ id, damage, caller }) => {
       const owner = caller === "controller" ? "annotation/npwg" : caller;
-      return `${id} ${damage === "none" ? "attached" : "failed"} ${owner}`;
+      const state = { none: "attached", waiting: "waiting", renamed: "failed", lost: "failed" }[damage];
+      return `${id} ${state} ${owner}`;
     });
   expect(
     listed.filter((each) => due.some((one) => one.split(" ")[0] === each.split(" ")[0])).toSorted(),

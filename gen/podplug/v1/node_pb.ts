@@ -1016,7 +1016,7 @@ export const AttachmentState = {
   FAILED: 4,
 
   /**
-   * its pod's sandbox ended; it is attached again to the next one
+   * nothing of it is there; it is attached again, to its pod's next sandbox or where it was
    *
    * @generated from enum value: ATTACHMENT_STATE_WAITING = 5;
    */

@@ -23,14 +23,14 @@ import { claimStateDir } from "./agent/state-dir.ts";
 import { sweepOften } from "./agent/sweeping.ts";
 import { type ProgramOptions, runUntilStopped } from "./agent/until-stopped.ts";
 import type { PodLife } from "./attachments/core.ts";
-import { createEngine, type EndLeftovers } from "./attachments/engine.ts";
+import { createEngine } from "./attachments/engine.ts";
 import { createFileJournal } from "./attachments/file-journal.ts";
 import { createFileSteps, type FileSteps } from "./attachments/file-steps.ts";
 import { createChildExec } from "./cni/child-exec.ts";
 import { createCni } from "./cni/cni.ts";
 import { createContainedExec } from "./cni/contained-exec.ts";
 import type { ExecPlugin } from "./cni/exec-plugin.ts";
-import { endProcesses, type MarkedProcess } from "./cni/processes.ts";
+import { endProcesses } from "./cni/processes.ts";
 import { agentMarkerPrefix } from "./cni/run-marker.ts";
 import { type Config, parseConfig, refuseContradictions } from "./config.ts";
 import { followHosts } from "./contiv/follow-hosts.ts";
@@ -53,6 +53,9 @@ export { runControllerProcess } from "./agent/controller-process.ts";
 
 /** How long unary calls get to finish after SIGTERM, before their connections are cut. */
 const drainMs = 60_000;
+
+/** How long the plugins of an earlier run get to end once they were killed, before the agent goes on without that. */
+const leftoversMs = 2_000;
 
 /** The watcher's name among the API's callers. */
 const controllerCaller = { name: "controller", reconciler: true } as const;
@@ -146,7 +149,13 @@ export async function startAgent({
 
   // Before its parts are let go of, also when the server can't start: recovery has begun by then.
   cleanup.defer(() => engine.drain());
-  const { settled } = await engine.recover((isWhole) => endLeftovers(agentId, isWhole, log));
+  const { settled } = await engine.recover((spare) =>
+    endProcesses(
+      agentMarkerPrefix(agentId),
+      { clock: systemClock, spare, timeoutMs: leftoversMs },
+      neverAborted,
+    ),
+  );
   const server = await startServer({
     apiFor: (caller) => engine.forCaller(caller),
     listen: listenAddresses(config, kubernetes?.reviewer),
@@ -241,27 +250,6 @@ function podLife({ namespace, name, uid }: PodRef, pods: PodFeed | undefined): P
   const pod = pods.get(podKeyOf({ namespace, name }));
   if (!pod || (uid !== undefined && ![pod.uid, pod.runtimeUid].includes(uid))) return "gone";
   return pod.deletionTimestamp === undefined ? "living" : "ending";
-}
-
-/**
- * Ends the plugins of a run that was killed: a late ADD beside recovery's DEL
- * would make what that takes away. What a completed ADD keeps running on
- * purpose serves its interface, and stays.
- */
-async function endLeftovers(
-  agentId: string,
-  isWhole: Parameters<EndLeftovers>[0],
-  log: Logger,
-): Promise<void> {
-  const spare = ({ env }: MarkedProcess): boolean =>
-    env["CNI_COMMAND"] === "ADD" && isWhole(env["CNI_CONTAINERID"] ?? "", env["CNI_IFNAME"] ?? "");
-  const ended = await endProcesses(agentMarkerPrefix(agentId), { clock: systemClock, spare }, neverAborted);
-  if (ended.length > 0)
-    log.warn({ processes: ended.map(describeProcess) }, "ended plugins of an earlier run");
-}
-
-function describeProcess({ pid, env }: MarkedProcess): string {
-  return `${pid} ${env["CNI_COMMAND"] ?? ""} ${env["CNI_IFNAME"] ?? ""}`;
 }
 
 /** `podplug agent`: runs until SIGTERM or SIGINT and resolves with the exit code. */

@@ -16,6 +16,7 @@ import { Gate } from "./gate.ts";
 import type { AttachmentRecord } from "./journal.ts";
 import { recordKey } from "./journal.ts";
 import { Lanes } from "./lanes.ts";
+import { type EndLeftovers, endLeftovers } from "./leftovers.ts";
 import { createLook } from "./look.ts";
 import { createNamespaces } from "./namespaces.ts";
 import { countStates, observeApplier } from "./observed.ts";
@@ -39,9 +40,10 @@ export interface Engine {
    * Reads the journal, has the plugins of an earlier run ended, and queues what
    * that run left unfinished, each in its sandbox's lane, so that requests that
    * come meanwhile wait behind it. To be called once. `settled` resolves when
-   * all of it was tried once.
+   * all of it was tried once. A sandbox whose plugin can't be ended is recovered
+   * when that has ended; until then its attachments are PLUGIN_STUCK.
    */
-  recover(endLeftovers: EndLeftovers): Promise<{ readonly settled: Promise<void> }>;
+  recover(end: EndLeftovers): Promise<{ readonly settled: Promise<void> }>;
   /**
    * CNI GC for the named networks, one after the other, with every record as
    * the valid set; no other plugin runs meanwhile. A network that fails is
@@ -65,9 +67,6 @@ export interface Engine {
   /** Takes no new work, tells the watchers, and resolves when what had begun has ended. */
   drain(): Promise<void>;
 }
-
-/** Ends every plugin of an earlier run, but what an ADD keeps running whose attachment is whole. */
-export type EndLeftovers = (isWhole: (containerId: string, ifName: string) => boolean) => Promise<void>;
 
 export function createEngine(options: EngineOptions): Engine {
   const { journal, sandboxes, networks, executor, interfaces, log, telemetry = silentTelemetry } = options;
@@ -122,14 +121,18 @@ export function createEngine(options: EngineOptions): Engine {
     };
   }
 
-  async function recover(endLeftovers: EndLeftovers): Promise<{ readonly settled: Promise<void> }> {
+  async function recover(end: EndLeftovers): Promise<{ readonly settled: Promise<void> }> {
     await book.load();
-    await endLeftovers((containerId, ifName) => book.get(containerId, ifName)?.state === "attached");
-    const work = book.all().map(async (record) => {
-      const attempt = (): Promise<boolean> => recoverInLane(record);
-      if (!(await attempt())) retries.schedule(recordKey(record), attempt);
-    });
-    return { settled: Promise.all(work).then(() => undefined) };
+    const released = (sandboxId: string): Promise<unknown> =>
+      Promise.all(book.ofSandbox(sandboxId).map(recoverForEver));
+    const held = await endLeftovers({ book, lanes, retries, log, end, released });
+    const work = book.all().filter(({ sandbox }) => !held.has(sandbox.id));
+    return { settled: Promise.all(work.map(recoverForEver)).then(() => undefined) };
+  }
+
+  async function recoverForEver(record: AttachmentRecord): Promise<void> {
+    const attempt = (): Promise<boolean> => recoverInLane(record);
+    if (!(await attempt())) retries.schedule(recordKey(record), attempt);
   }
 
   /** Whether nothing is left to do. */

@@ -1,3 +1,4 @@
+import type { PodplugError } from "../domain/errors.ts";
 import { unlessAborted } from "../domain/signals.ts";
 
 /**
@@ -7,13 +8,16 @@ import { unlessAborted } from "../domain/signals.ts";
  */
 export class Lanes {
   readonly #tails = new Map<string, Promise<void>>();
+  readonly #held = new Map<string, PodplugError>();
 
   /**
    * Runs `task` once everything before it in the lane has ended. A caller that
    * aborts stops waiting: a task that hasn't begun never will, one that has
-   * goes on to its end, unheard.
+   * goes on to its end, unheard. In a lane that is held nothing begins.
    */
   async run<T>(lane: string, task: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    const why = this.#held.get(lane);
+    if (why) throw why;
     const before = this.#tails.get(lane) ?? Promise.resolve();
     const done = before.then(() => {
       signal.throwIfAborted();
@@ -25,6 +29,12 @@ export class Lanes {
     const tail: Promise<void> = done.then(leave, leave);
     this.#tails.set(lane, tail);
     return await unlessAborted(done, signal, "waiting for the sandbox's earlier work");
+  }
+
+  /** Refuses with `why` all that comes to the lane, until disposed of. */
+  hold(lane: string, why: PodplugError): Disposable {
+    this.#held.set(lane, why);
+    return { [Symbol.dispose]: () => void this.#held.delete(lane) };
   }
 
   /** Resolves when nothing is queued or running, also what was queued meanwhile. */

@@ -59,8 +59,10 @@ async function execUnlessBusy(
 async function endEscaped(marker: string, clock: Clock, log: Logger): Promise<void> {
   try {
     // On its own time: the caller's signal has aborted, which is why this is needed.
-    const escaped = await endProcesses(marker, { clock }, new AbortController().signal);
-    if (escaped.length > 0) log.warn({ count: escaped.length }, "ended what a plugin left running");
+    const { ended, left } = await endProcesses(marker, { clock }, new AbortController().signal);
+    if (ended.length > 0) log.warn({ count: ended.length }, "ended what a plugin left running");
+    const pids = left.map(({ pid }) => pid);
+    if (pids.length > 0) log.error({ pids }, "processes of an ended plugin are left");
   } catch (error) {
     // Why the plugin was ended matters more to the caller.
     log.error({ err: error }, "processes of an ended plugin are left");

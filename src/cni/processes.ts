@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import type { Clock } from "../domain/clock.ts";
-import { PodplugError, systemCodeOf } from "../domain/errors.ts";
+import { systemCodeOf } from "../domain/errors.ts";
 import { abortError } from "../domain/signals.ts";
 import { runMarkerName } from "./run-marker.ts";
 import { wait } from "./wait.ts";
@@ -11,6 +11,12 @@ export interface MarkedProcess {
   readonly pid: number;
   /** Its environment as it was started: CNI_COMMAND, CNI_CONTAINERID, CNI_IFNAME, … */
   readonly env: Readonly<Record<string, string>>;
+}
+
+export interface EndedProcesses {
+  readonly ended: readonly MarkedProcess[];
+  /** Those that don't end: in an uninterruptible system call, or another user's; and those that kept coming. */
+  readonly left: readonly MarkedProcess[];
 }
 
 export interface EndProcessesOptions {
@@ -36,15 +42,14 @@ const emptyLooks = 3;
 
 /**
  * Ends (SIGKILL) every process whose run marker begins with `markerPrefix`,
- * never the caller itself, and looks again until none is left. Resolves with
- * those it ended. Throws PLUGIN_TIMEOUT when some are left after `timeoutMs`:
- * a process in an uninterruptible system call, or another user's.
+ * never the caller itself, and looks again until none is left, or `timeoutMs`
+ * has passed.
  */
 export async function endProcesses(
   markerPrefix: string,
   { clock, spare = () => false, timeoutMs = defaultTimeoutMs }: EndProcessesOptions,
   signal: AbortSignal,
-): Promise<readonly MarkedProcess[]> {
+): Promise<EndedProcesses> {
   const ended = new Map<string, Found>();
   const deadline = clock.steadyMs() + timeoutMs;
   let pauseMs = 1;
@@ -57,17 +62,20 @@ export async function endProcesses(
       empty += 1;
       continue;
     }
-    if (clock.steadyMs() >= deadline) {
-      const pids = left.map((process) => process.pid).join(", ");
-      throw new PodplugError("PLUGIN_TIMEOUT", `plugin processes don't end: ${pids}`);
-    }
+    if (clock.steadyMs() >= deadline) return outcomeOf([...ended.values()], left);
     empty = 0;
     pauseMs = ended.size > before ? 1 : Math.min(pauseMs * 2, longestPauseMs);
     await wait(clock, pauseMs, signal).catch(() => {
       throw abortError(signal, "ending plugin processes");
     });
   }
-  return [...ended.values()].map(({ pid, env }) => ({ pid, env }));
+  return outcomeOf([...ended.values()], []);
+}
+
+function outcomeOf(signalled: readonly Found[], left: readonly Found[]): EndedProcesses {
+  const plain = ({ pid, env }: Found): MarkedProcess => ({ pid, env });
+  const pids = new Set(left.map(({ pid }) => pid));
+  return { ended: signalled.filter(({ pid }) => !pids.has(pid)).map(plain), left: left.map(plain) };
 }
 
 /** Looks once; those that a signal was sent to are added to `ended`. */

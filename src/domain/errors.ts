@@ -218,6 +218,13 @@ export const reasons = {
     cause: "A CNI plugin didn't finish in time and was ended, with all its children.",
     cure: "Look at what the plugin waits for, or raise cni.timeoutSeconds.",
   },
+  PLUGIN_STUCK: {
+    kind: "not-ready",
+    transient: true,
+    cause:
+      "A plugin process of an earlier run of the agent doesn't end, though it was killed: it is stuck in the kernel. Beside it nothing may be done to its sandbox.",
+    cure: "Find out what the process in the message waits for (/proc/PID/stack), such as a file server or a driver, and cure that; a reboot of the node ends it in any case. The agent goes on by itself then.",
+  },
   CHECK_FAILED: {
     kind: "not-ready",
     transient: true,

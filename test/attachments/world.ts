@@ -2,6 +2,7 @@ import { setImmediate as turn } from "node:timers/promises";
 import type { EngineOptions } from "../../src/attachments/core.ts";
 import { createEngine } from "../../src/attachments/engine.ts";
 import type { AttachmentJournal, AttachmentRecord } from "../../src/attachments/journal.ts";
+import type { EndLeftovers } from "../../src/attachments/leftovers.ts";
 import type { Clock } from "../../src/domain/clock.ts";
 import { PodplugError } from "../../src/domain/errors.ts";
 import { silentLogger } from "../../src/domain/log.ts";
@@ -47,6 +48,9 @@ function createManualClock(): Clock & {
     },
   };
 }
+
+/** No plugin of an earlier run. */
+export const nothingLeft: EndLeftovers = async () => ({ ended: [], left: [] });
 
 /** A node in memory: an engine on a fake kernel, runtime, catalog and plugins. `restart` gives it a new engine. */
 export async function createWorld(changes: Partial<EngineOptions> = {}) {
@@ -106,10 +110,10 @@ export async function createWorld(changes: Partial<EngineOptions> = {}) {
       return { kind: "netns", netns: path };
     },
     /** As after a kill: the old engine is forgotten, whatever it was doing. */
-    async restart(): Promise<void> {
+    async restart(end = nothingLeft): Promise<void> {
       clock.forget();
       engine = start();
-      await (await engine.recover(async () => undefined)).settled;
+      await (await engine.recover(end)).settled;
     },
     linkNames: (path: string): readonly string[] => interfaces.links(path).map((link) => link.name),
     async states(): Promise<readonly string[]> {

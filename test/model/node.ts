@@ -11,6 +11,7 @@ import { silentLogger } from "../../src/domain/log.ts";
 import { neverAborted } from "../../src/domain/signals.ts";
 import type { Target } from "../../src/domain/target.ts";
 import type { Sandbox } from "../../src/sandbox/contract.ts";
+import { nothingLeft } from "../attachments/world.ts";
 import { createFakeCachedAttachments } from "../fakes/fake-cached-attachments.ts";
 import { createFakeDevices } from "../fakes/fake-devices.ts";
 import { createFakeExecutor } from "../fakes/fake-executor.ts";
@@ -104,7 +105,7 @@ export async function createModelNode() {
     return { life, clock, engine };
   }
   let run = await start();
-  await (await run.engine.recover(async () => undefined)).settled;
+  await (await run.engine.recover(nothingLeft)).settled;
 
   /** Until nothing is under way that doesn't wait for time to pass. */
   async function idle(): Promise<void> {
@@ -114,7 +115,7 @@ export async function createModelNode() {
   async function restart(): Promise<void> {
     await idle();
     run = await start();
-    await (await run.engine.recover(async () => undefined)).settled;
+    await (await run.engine.recover(nothingLeft)).settled;
   }
 
   function set(fault: Fault): void {

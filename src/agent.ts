@@ -14,6 +14,7 @@ import { nodeNameOf } from "./agent/node-name.ts";
 import { type Observation, startObservation } from "./agent/observation.ts";
 import { observeApi } from "./agent/observed-api.ts";
 import { pluginEnv } from "./agent/plugin-env.ts";
+import { podLife } from "./agent/pod-life.ts";
 import { podagentConfig } from "./agent/podagent-config.ts";
 import { podagentAnswer, readPodagentFlags } from "./agent/podagent-flags.ts";
 import { tellRequestId } from "./agent/request-id.ts";
@@ -22,7 +23,6 @@ import { createStart } from "./agent/start-plugin.ts";
 import { claimStateDir } from "./agent/state-dir.ts";
 import { sweepOften } from "./agent/sweeping.ts";
 import { type ProgramOptions, runUntilStopped } from "./agent/until-stopped.ts";
-import type { PodLife } from "./attachments/core.ts";
 import { createEngine } from "./attachments/engine.ts";
 import { createFileJournal } from "./attachments/file-journal.ts";
 import { createFileSteps, type FileSteps } from "./attachments/file-steps.ts";
@@ -243,13 +243,6 @@ async function connect(options: ConnectOptions): Promise<Kubernetes | undefined>
 function isOrdinary(ref: PodRef, pods: PodFeed | undefined): boolean {
   const pod = pods?.get(podKeyOf(ref));
   return pod !== undefined && !isKubeVirt(pod);
-}
-
-function podLife({ namespace, name, uid }: PodRef, pods: PodFeed | undefined): PodLife {
-  if (!pods?.isSynced()) return "unknown";
-  const pod = pods.get(podKeyOf({ namespace, name }));
-  if (!pod || (uid !== undefined && ![pod.uid, pod.runtimeUid].includes(uid))) return "gone";
-  return pod.deletionTimestamp === undefined ? "living" : "ending";
 }
 
 /** `podplug agent`: runs until SIGTERM or SIGINT and resolves with the exit code. */

@@ -20,9 +20,10 @@ import type { IfNaming, Wish } from "./plan.ts";
 import type { RecordBook } from "./record-book.ts";
 
 /**
- * What the API server says of a pod: `ending` from its deletionTimestamp on
- * (nothing new is plugged into it), `gone` when it has finished or there is
- * none of this UID; `unknown` without an API server, and before it told.
+ * What the API server says of a pod: `ending` from its deletionTimestamp on,
+ * and once it has finished or was deleted by force, while its sandbox may live
+ * on (nothing new is plugged into it); `gone` when it tells of none of this UID;
+ * `unknown` without an API server, and before it told.
  */
 export type PodLife = "living" | "ending" | "gone" | "unknown";
 

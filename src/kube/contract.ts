@@ -20,6 +20,11 @@ export interface PodFeed {
   /** The latest known state; absent when there is no such pod, or it has finished. */
   get(key: PodKey): Pod | undefined;
   keys(): readonly PodKey[];
+  /**
+   * Whether a pod of this UID (the API server's) was there and isn't any more:
+   * it has finished, or was deleted. Of those long gone it may be forgotten.
+   */
+  hasLeft(uid: string): boolean;
   /** Whether the first list is there: until then, absent means nothing. */
   isSynced(): boolean;
   /**

@@ -60,6 +60,7 @@ export function startPodFeed({
   return {
     get: store.get,
     keys: store.keys,
+    hasLeft: store.hasLeft,
     isSynced: store.isSynced,
     watch: store.watch,
     async [Symbol.asyncDispose]() {

@@ -1,6 +1,9 @@
 import { type Pod, type PodKey, podKeyOf } from "../domain/pod.ts";
 import type { PodEvent, PodFeed } from "./contract.ts";
 
+/** More than a node's pods come and go while the sandbox of one of them ends. */
+const mostLeft = 1_000;
+
 /** The pods as they were last told, and everybody who reads along. */
 export interface PodStore extends PodFeed {
   /** All there are now: those that aren't among them are gone. */
@@ -14,6 +17,8 @@ export interface PodStore extends PodFeed {
 /** `isNews` is asked of a pod's next version: one that is none isn't told. */
 export function createPodStore(isNews: (before: Pod, pod: Pod) => boolean = () => true): PodStore {
   const pods = new Map<PodKey, Pod>();
+  /** The UIDs of those that have left, in their order. */
+  const left = new Set<string>();
   const readers = new Set<Reader>();
   let synced = false;
   let closed = false;
@@ -22,10 +27,18 @@ export function createPodStore(isNews: (before: Pod, pod: Pod) => boolean = () =
     for (const reader of readers) reader.push(key);
   }
 
+  function leave({ uid }: Pod): void {
+    left.add(uid);
+    const [oldest] = left;
+    if (left.size > mostLeft && oldest !== undefined) left.delete(oldest);
+  }
+
   function put(pod: Pod): void {
     const key = podKeyOf(pod);
     const before = pods.get(key);
     pods.set(key, pod);
+    left.delete(pod.uid);
+    if (before && before.uid !== pod.uid) leave(before);
     if (before?.uid === pod.uid) {
       if (before.resourceVersion === pod.resourceVersion || !isNews(before, pod)) return;
     }
@@ -33,12 +46,17 @@ export function createPodStore(isNews: (before: Pod, pod: Pod) => boolean = () =
   }
 
   function remove(key: PodKey): void {
-    if (pods.delete(key)) tell(key);
+    const pod = pods.get(key);
+    if (!pod) return;
+    pods.delete(key);
+    leave(pod);
+    tell(key);
   }
 
   return {
     get: (key) => pods.get(key),
     keys: () => [...pods.keys()],
+    hasLeft: (uid) => left.has(uid),
     isSynced: () => synced,
     async *watch(signal) {
       const reader = new Reader(pods.keys(), synced);
@@ -54,9 +72,9 @@ export function createPodStore(isNews: (before: Pod, pod: Pod) => boolean = () =
       }
     },
     replaceAll(present) {
-      const left = new Set(pods.keys()).difference(new Set(present.map(podKeyOf)));
+      const missing = new Set(pods.keys()).difference(new Set(present.map(podKeyOf)));
       for (const pod of present) put(pod);
-      for (const key of left) remove(key);
+      for (const key of missing) remove(key);
       synced = true;
       for (const reader of readers) reader.sync();
     },

@@ -75,6 +75,22 @@ export function podFeedContract(makeWorld: () => Promise<PodWorld>): void {
     expect(world.pods.keys()).toEqual([]);
   });
 
+  test("remembers which pods have left, by their UIDs", async () => {
+    await using world = await makeWorld();
+    const reader = readerOf(world.pods);
+    for (const uid of ["first", "second"]) {
+      world.setPod("demo/web", { uid });
+      await reader.until(() => world.pods.get("demo/web")?.uid === uid);
+    }
+    expect(["first", "second", "never"].map((uid) => world.pods.hasLeft(uid))).toEqual([true, false, false]);
+    world.removePod("demo/web");
+    await reader.until(() => world.pods.get("demo/web") === undefined);
+    expect(world.pods.hasLeft("second")).toBe(true);
+    world.setPod("demo/web", { uid: "second" });
+    await reader.until(() => world.pods.get("demo/web") !== undefined);
+    expect(world.pods.hasLeft("second")).toBe(false);
+  });
+
   test("a pod of the same name with another UID is a change", async () => {
     await using world = await makeWorld();
     world.setPod("demo/web", { uid: "first" });

@@ -1,7 +1,7 @@
 import { isIPv4 } from "node:net";
 import type { WantedSelection } from "../controller/wanted.ts";
 import { type Clock, pause } from "../domain/clock.ts";
-import { asPodplugError, PodplugError } from "../domain/errors.ts";
+import { asPodplugError, PodplugError, type Reason } from "../domain/errors.ts";
 import type { NodeApi, PodInterface } from "../domain/node-api.ts";
 import { bareAddress } from "../domain/selection.ts";
 import type { Target } from "../domain/target.ts";
@@ -30,13 +30,14 @@ export interface InfraContainer {
 export interface KubeletPlugin {
   /** Resolves once the pod has all that the intent has for it. */
   setup(container: InfraContainer, signal: AbortSignal): Promise<void>;
-  /** Resolves once nothing of it is left that setup plugged; also when the container is gone. */
+  /** Resolves once nothing of it is left that setup plugged; at once when the container has exited or is gone. */
   teardown(container: InfraContainer, signal: AbortSignal): Promise<void>;
   /** The address of the pod's own interface; undefined when it has none. */
   address(container: InfraContainer, signal: AbortSignal): Promise<string | undefined>;
 }
 
 const lookEveryMs = 500;
+const ended: readonly Reason[] = ["TARGET_NOT_FOUND", "SANDBOX_NOT_READY"];
 
 /**
  * What contiv's plugin did for the kubelet, by the agent's API. An agent with a
@@ -85,8 +86,8 @@ export function createKubeletPlugin({ api, wanted, agentPlugs, clock }: KubeletP
           await api.detach({ target, which: { by: "id", attachmentId } }, signal);
         }
       } catch (thrown) {
-        // The kubelet also asks for what has gone; the agent cleans up after it by itself.
-        if (asPodplugError(thrown).reason !== "TARGET_NOT_FOUND") throw thrown;
+        // The kubelet also asks for what has gone or exited; the agent cleans up after it by itself.
+        if (!ended.includes(asPodplugError(thrown).reason)) throw thrown;
       }
     },
     async address(container, signal) {

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startAgentProgram } from "../agent/agent-program.ts";
 import { type FakeCriRuntime, startFakeCriRuntime } from "../fakes/fake-cri-runtime.ts";
 import { makePodNode } from "../faults/pod-node.ts";
+import { eventually } from "../server/eventually.ts";
 import { type IpLink, makeNetns, type TestNetns } from "../support/netns.ts";
 import { makeNode, type TestNode } from "../support/node.ts";
 import { example } from "./example.ts";
@@ -103,6 +104,18 @@ describe("on a node without a controller", () => {
       expect({ code, stdout }).toEqual({ code: 3, stdout: "" });
       expect(stderr).toContain("TARGET_NOT_FOUND");
     }
+  });
+
+  test("a container that has exited is torn down, and the agent cleans up after it", patience, async () => {
+    const ref = { namespace: "demo", name: "container1" };
+    const own = await makeNetns("ended");
+    const { sandboxId } = runtime.addPod(ref, { netnsPath: own.path });
+    expect(await run(node.configFile, "setup", "demo", "container1", sandboxId)).toMatchObject(silent);
+    expect(await node.journalFiles()).toHaveLength(1);
+    runtime.stopPod(ref);
+    expect(await run(node.configFile, "teardown", "demo", "container1", sandboxId)).toMatchObject(silent);
+    await own[Symbol.asyncDispose]();
+    await eventually(async () => (await node.journalFiles()).length === 0, "nothing is left");
   });
 });
 

@@ -240,6 +240,36 @@ test("a network-status overwritten by hand is put right, and hides nothing from 
   await pod.holds([]);
 });
 
+test("on a pod that KubeVirt runs our entries go, also after a restart, and somebody else's device keeps its own", async () => {
+  const pod = await world.startPod("virtual");
+  await cluster.kubectl("-n", world.namespace.name, "label", "pod", pod.name, "kubevirt.io=virt-launcher");
+  await pod.networks("blue@pod16477688c0e");
+  await pod.holds(["pod16477688c0e blue"]);
+  const device = {
+    name: "infra/vf",
+    interface: "net9",
+    dns: {},
+    "device-info": { type: "pci", version: "1.1.0", pci: { "pci-address": "0000:03:02.0" } },
+  };
+  await pod.annotate(`${statusAnnotation}=${JSON.stringify([device])}`);
+  const { status } = await eventually("both are told", async () => {
+    const state = await pod.state();
+    return state.status.length === 2 ? state : undefined;
+  });
+  expect(status).toContain("net9 infra/vf");
+  await killAndStart();
+  for (const networks of ["red@pod16477688c0e", undefined]) {
+    await pod.networks(networks);
+    await eventually(`the status tells of ${networks ?? "nothing"}`, async () => {
+      const now = (await pod.state()).status;
+      if (now.length === (networks ? 2 : 1) && now.every((line) => /vf|red/.test(line))) return true;
+      throw new Error(`it is ${JSON.stringify(now)}`);
+    });
+    expect((await pod.state()).status).toContain("net9 infra/vf");
+  }
+  expect(await pod.state()).toEqual({ links: [], status: ["net9 infra/vf"], leases: [], records: [] });
+});
+
 test.each([
   ["in its own time", ["--wait=false"]],
   ["with grace 0", ["--grace-period=0", "--force"]],

@@ -25,6 +25,7 @@ import { recoverRecord } from "./recover.ts";
 import { createRestore } from "./restore.ts";
 import { Retries } from "./retries.ts";
 import { createSweep } from "./sweep.ts";
+import { createWatchFromStart } from "./watch-from-start.ts";
 import { createWatchOver } from "./watch-over.ts";
 
 /**
@@ -107,6 +108,7 @@ export function createEngine(options: EngineOptions): Engine {
   const detach = createDetach(core);
   const check = createCheck(core);
   const look = createLook(core);
+  const { begin, watchFromStart } = createWatchFromStart(book, look.watch);
   const sweep = createSweep(core, createRestore(core, { retries, attachAgain }));
   const lookOut = createWatchOver(core, sweep.all);
   const goRound = createCheckRound(core, check);
@@ -123,6 +125,7 @@ export function createEngine(options: EngineOptions): Engine {
 
   async function recover(end: EndLeftovers): Promise<{ readonly settled: Promise<void> }> {
     await book.load();
+    begin(book.all());
     const released = (sandboxId: string): Promise<unknown> =>
       Promise.all(book.ofSandbox(sandboxId).map(recoverForEver));
     const held = await endLeftovers({ book, lanes, retries, log, end, released });
@@ -197,7 +200,8 @@ export function createEngine(options: EngineOptions): Engine {
     forCaller: (caller) => ({
       attach: (request, signal) => attach(caller, request, signal),
       detach: (request, signal) => detach(caller, request, signal),
-      ...look,
+      list: look.list,
+      watch: caller.reconciler ? watchFromStart : look.watch,
       check: (request, signal) => check.check(request, signal),
       info,
     }),

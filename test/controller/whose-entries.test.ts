@@ -92,6 +92,20 @@ describe("our entry goes with its attachment", () => {
     expect(node.state("web").status).toEqual(["eth0 cluster"]);
   });
 
+  test.each([
+    ["a device without a link", "vf@net1", {}],
+    ["one of a pod that KubeVirt runs", "blue@pod1a2b3c", kubeVirt],
+  ])("also when the agent was killed during its DEL: %s", async (_what, networks, facts) => {
+    const node = await createNodeWithDevices();
+    await node.addPod("web", networks, facts);
+    node.world.executor.holdOn("del", new Promise(() => undefined));
+    await node.setNetworks("web", "");
+    await node.kill();
+    node.world.executor.holdOn("del", undefined);
+    await node.restart();
+    expect(node.state("web")).toMatchObject({ status: ["eth0 cluster"], leases: [] });
+  });
+
   test("also when it was cold-plugged into a pod that KubeVirt runs", async () => {
     const node = await createNode();
     await node.stopController();

@@ -34,6 +34,8 @@ interface Memory {
   readonly uid: string;
   /** The pod as a write answered it, newer than the feed's pod of this version. */
   answered?: { readonly feedVersion: string; readonly pod: Pod } | undefined;
+  /** The annotation when it was last right, and of which sandbox. */
+  right?: { readonly text: string | undefined; readonly sandboxId: string } | undefined;
 }
 
 /** Brings a pod's network-status to what is in the pod; returns whether to try again. */
@@ -58,7 +60,8 @@ export function createPublisher(options: PublisherOptions) {
     try {
       for (let round = 0; round < maxConflicts; round += 1) {
         // Before the look: what comes meanwhile would pass for one that had gone.
-        const own = known.namesOf(key);
+        const names = known.namesOf(key);
+        const ownOf = (id: string): readonly string[] => [...(names.get(id) ?? [])];
         const interfaces = seen ?? (await call(signal, (each) => api.list({ target: targetOf(pod) }, each)));
         seen = undefined;
         const sandboxId = interfaces[0]?.sandboxId ?? "";
@@ -67,10 +70,14 @@ export function createPublisher(options: PublisherOptions) {
           interfaces,
           isKubeVirt: isKubeVirt(pod),
           defaultNetworkName: options.defaultNetworkName,
-          own: own.get(sandboxId) ?? new Set(),
+          own: new Set([...ownOf(sandboxId), ...ownOf(sandboxOf(text, memory) ?? sandboxId)]),
         });
+        const rememberRight = (now: string | undefined): void => {
+          memory.right = { text: now, sandboxId };
+          known.statusHas(key, sandboxId, namesOf(now));
+        };
         if (next.kind === "unchanged") {
-          known.statusHas(key, sandboxId, namesOf(text));
+          rememberRight(text);
           return "done";
         }
         const write = { pod, before: text, text: next.text };
@@ -79,7 +86,7 @@ export function createPublisher(options: PublisherOptions) {
         memory.answered = { feedVersion: pod.resourceVersion, pod: answer.pod };
         text = answer.pod.annotations[networkStatusAnnotation];
         if (answer.kind === "conflict") continue;
-        known.statusHas(key, sandboxId, namesOf(next.text));
+        rememberRight(next.text);
         log.debug({ pod: key }, "network-status written");
         if (next.fault !== undefined) tellReplaced(pod, next.fault, write.before);
         return "done";
@@ -115,6 +122,11 @@ export function createPublisher(options: PublisherOptions) {
 
 function newest(pod: Pod, { answered }: Memory): Pod {
   return answered?.feedVersion === pod.resourceVersion ? answered.pod : pod;
+}
+
+/** The sandbox of which the text tells, an earlier one perhaps: known unless somebody else wrote it since. */
+function sandboxOf(text: string | undefined, { right }: Memory): string | undefined {
+  return right?.text === text ? right?.sandboxId : undefined;
 }
 
 /** Of every network but the default one. */

@@ -52,6 +52,17 @@ describe("an entry of somebody else's without a link", () => {
     expect(node.statusOf("web")).toContainEqual(device);
   });
 
+  test("stays in a new sandbox that another plugged it into, under a name that was ours in the one before", async () => {
+    const node = await createNodeWithDevices();
+    await node.addPod("web", "vf@net9");
+    await node.replaceSandbox("web");
+    node.cluster.annotate("default/web", withStatus(device).annotations);
+    await quiet();
+    await node.clock.advance(600_000);
+    expect(node.statusOf("web")).toEqual([device]);
+    expect(node.world.executor.runs.filter((run) => run.startsWith("ADD"))).toEqual(["ADD net9"]);
+  });
+
   test("stays on a pod whose predecessor of that name had one of ours", async () => {
     const node = await createNodeWithDevices();
     await node.addPod("web", "vf@net9");
@@ -66,6 +77,21 @@ describe("an entry of somebody else's without a link", () => {
 });
 
 describe("our entry goes with its attachment", () => {
+  test("and its sandbox: a device follows the pod into the next one", async () => {
+    const node = await createNodeWithDevices();
+    await node.addPod("web", "vf@net1");
+    await node.replaceSandbox("web");
+    node.cluster.annotate("default/web", { touched: "by kubelet" });
+    await quiet();
+    await node.clock.advance(600_000);
+    expect(node.world.executor.runs.filter((run) => run.startsWith("ADD"))).toEqual(["ADD net1", "ADD net1"]);
+    expect(node.state("web").status).toEqual(["eth0 cluster", "net1 default/vf"]);
+    await node.replaceSandbox("web");
+    await node.setNetworks("web", "");
+    await node.clock.advance(600_000);
+    expect(node.state("web")).toMatchObject({ status: ["eth0 cluster"], leases: [] });
+  });
+
   test.each([
     ["a device without a link", "vf@net1", {}],
     ["one of a pod that KubeVirt runs", "blue@pod1a2b3c", kubeVirt],

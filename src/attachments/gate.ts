@@ -6,10 +6,18 @@ const slowAfterMs = 1_000;
 /** As many as a node's pods, so that a network whose plugin hangs can't fill the node with its processes either. */
 const maxSlow = 128;
 
+/** For so long it is passed: twice what a chain may take, unless told otherwise. */
+const patienceMs = 120_000;
+
 interface Place {
   readonly weight: number;
   /** Beside nothing at all, slow chains among them. */
   readonly alone: boolean;
+}
+
+interface Waiting extends Place {
+  readonly sinceMs: number;
+  readonly enter: () => void;
 }
 
 /**
@@ -17,14 +25,15 @@ interface Place {
  * collection run alone: CNI's GC must not run beside ADD or DEL (spec 1.1.0,
  * section "GC"). First come, first served, so neither kind starves. A slow
  * chain gives its place to the next, or a few plugins that hang would keep
- * every other pod waiting.
+ * every other pod waiting. For the same reason a collection that waits for slow
+ * chains is passed, for a time, by what comes later.
  */
 export class Gate {
   readonly #capacity: number;
   readonly #clock: Clock;
   #running = 0;
   #slow = 0;
-  readonly #waiting: { readonly place: Place; readonly enter: () => void }[] = [];
+  readonly #waiting: Waiting[] = [];
 
   constructor(options: { readonly capacity: number; readonly clock: Clock }) {
     this.#capacity = options.capacity;
@@ -64,12 +73,9 @@ export class Gate {
   }
 
   async #enter(place: Place): Promise<void> {
-    if (this.#waiting.length === 0 && this.#hasRoom(place)) {
-      this.#running += place.weight;
-      return;
-    }
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#waiting.push({ place, enter: resolve });
+    this.#waiting.push({ ...place, sinceMs: this.#clock.steadyMs(), enter: resolve });
+    this.#admit();
     await promise;
   }
 
@@ -82,11 +88,20 @@ export class Gate {
     return this.#running + weight <= this.#capacity && (!alone || this.#slow === 0);
   }
 
+  #mayBePassed({ alone, sinceMs }: Waiting): boolean {
+    return alone && this.#slow > 0 && this.#clock.steadyMs() - sinceMs < patienceMs;
+  }
+
   #admit(): void {
-    for (let next = this.#waiting[0]; next && this.#hasRoom(next.place); next = this.#waiting[0]) {
-      this.#waiting.shift();
-      this.#running += next.place.weight;
+    for (let next = this.#next(); next; next = this.#next()) {
+      this.#waiting.splice(this.#waiting.indexOf(next), 1);
+      this.#running += next.weight;
       next.enter();
     }
+  }
+
+  #next(): Waiting | undefined {
+    const first = this.#waiting.find((each) => !this.#mayBePassed(each));
+    return first && this.#hasRoom(first) ? first : undefined;
   }
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { neverAborted } from "../../src/domain/signals.ts";
 import { MemoryJournal } from "../fakes/memory-journal.ts";
-import { createWorld, pluginFailed, settle, until } from "./world.ts";
+import { attachBlue, createWorld, pluginFailed, settle, until } from "./world.ts";
 
 test("garbage collection goes on past a network that fails", async () => {
   const world = await createWorld();
@@ -24,6 +24,24 @@ test("an agent that stops waits for the garbage collection that runs, and begins
   held.resolve();
   await Promise.all([collecting, draining]);
   expect(world.executor.runs).toEqual(["GC "]);
+});
+
+test("garbage collection that waits for an ADD that hangs keeps no other pod waiting", async () => {
+  const world = await createWorld();
+  const held = Promise.withResolvers<void>();
+  world.executor.holdOn("add", held.promise);
+  const hanging = attachBlue(world, "/run/netns/a");
+  await until(() => world.executor.load.now === 1);
+  world.clock.fireAll();
+  const collecting = world.engine.collectGarbage(["blue"], neverAborted);
+  await settle();
+  world.executor.holdOn("add", undefined);
+  await attachBlue(world, "/run/netns/b");
+  expect(world.executor.runs).toEqual(["ADD net1", "ADD net1"]);
+  held.resolve();
+  await Promise.all([hanging, collecting]);
+  expect(world.executor.runs).toEqual(["ADD net1", "ADD net1", "GC "]);
+  expect(world.executor.leases()).toHaveLength(2);
 });
 
 test("nothing is collected while a record that can't be read may hold an address", async () => {

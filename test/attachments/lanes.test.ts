@@ -1,5 +1,5 @@
 import { setImmediate as turn } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { Gate } from "../../src/attachments/gate.ts";
 import { Lanes } from "../../src/attachments/lanes.ts";
 import { neverAborted } from "../../src/domain/signals.ts";
@@ -167,6 +167,68 @@ test("slow work gives its place to others, and exclusive work waits for it all t
   held.resolve();
   await Promise.all([slow, alone]);
   expect(trace).toEqual(["next", "slow ends", "alone"]);
+});
+
+describe("while exclusive work waits for slow work", () => {
+  /** In a gate of one place, with slow work in it and exclusive work behind. */
+  async function gateWithBoth() {
+    const clock = createManualClock();
+    const gate = createGate(1, clock);
+    const trace: string[] = [];
+    const note = (what: string) => async () => void trace.push(what);
+    const slow = async () => {
+      const held = Promise.withResolvers<void>();
+      const done = gate.shared(() => held.promise);
+      await turn();
+      clock.advance(1_000);
+      await turn();
+      return async () => {
+        held.resolve();
+        await done;
+      };
+    };
+    const endSlow = await slow();
+    const alone = gate.exclusive(note("alone"));
+    await turn();
+    return { clock, gate, trace, note, slow, endSlow, alone };
+  }
+
+  test("others don't wait behind it", async () => {
+    const { gate, trace, note, endSlow, alone } = await gateWithBoth();
+    await gate.shared(note("one"));
+    await Promise.all([gate.shared(note("two")), gate.shared(note("three"))]);
+    expect(trace).toEqual(["one", "two", "three"]);
+    await endSlow();
+    await alone;
+    expect(trace).toEqual(["one", "two", "three", "alone"]);
+  });
+
+  test("it is next as soon as no work is slow", async () => {
+    const { gate, trace, note, endSlow, alone } = await gateWithBoth();
+    const held = Promise.withResolvers<void>();
+    const quick = gate.shared(() => held.promise);
+    await turn();
+    await endSlow();
+    const later = gate.shared(note("later"));
+    await turn();
+    expect(trace).toEqual([]);
+    held.resolve();
+    await Promise.all([quick, alone, later]);
+    expect(trace).toEqual(["alone", "later"]);
+  });
+
+  test("it gets its turn although some work is always slow", async () => {
+    const { clock, gate, trace, note, slow, endSlow, alone } = await gateWithBoth();
+    const endAnother = await slow();
+    await endSlow();
+    clock.advance(120_000);
+    const later = gate.shared(note("later"));
+    await turn();
+    expect(trace).toEqual([]);
+    await endAnother();
+    await Promise.all([alone, later]);
+    expect(trace).toEqual(["alone", "later"]);
+  });
 });
 
 test("slow work gives up only so many places", async () => {

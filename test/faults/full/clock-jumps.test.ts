@@ -97,7 +97,7 @@ test("when the clock is set forward or back, deadlines, retries, events and reco
     expect(tookMs).toBeLessThan(15_000);
     expect(await aheadHours(pod)).toBeCloseTo(hours);
     await plugins.add(late, { ADD: [prints({ cniVersion: "1.0.0" })] });
-    await pod.holds(["net1 blue", `net2 ${late}`], 45_000);
+    await pod.holds(["net1 blue", `net2 ${late}`], 90_000);
     pod.networks("blue@net1");
     await pod.holds(["net1 blue"]);
     pod.networks(`blue@net1,missing-${index}@net4`);
@@ -110,7 +110,7 @@ test("when the clock is set forward or back, deadlines, retries, events and reco
   await world.start();
   await pod.holds(["net1 blue"]);
   pod.networks(undefined);
-  await pod.holds([], 45_000);
+  await pod.holds([], 90_000);
 });
 
 async function hears(event: RegExp): Promise<void> {

@@ -60,7 +60,9 @@ its API has no place for (bandwidth, port mappings, an InfiniBand GUID, a device
 is refused as [UNSUPPORTED](errors.md#unsupported), and so are targets that
 aren't pods. Once a pod's namespace is gone, or the daemon has been away for half
 a minute, podplug unplugs from its own record; for that, and for CHECK, the
-plugins must be in \`cni.binDirs\` too.
+plugins must be in \`cni.binDirs\` too. An ADD that it doesn't answer it may still
+finish: podplug repeats the DEL for \`cni.timeoutSeconds\`, and finds nothing that the
+daemon plugs later than that.
 
 With \`kactus\`, Kaloom's meta plugin does: the node's first configuration in
 \`cni.confDir\`, which must be kactus's, is run once for each Network, as podagent

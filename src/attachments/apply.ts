@@ -1,11 +1,12 @@
 import type { Clock } from "../domain/clock.ts";
-import { failureOf, PodplugError } from "../domain/errors.ts";
+import { asPodplugError, failureOf, PodplugError } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
 import type { CniAttachment, Executor } from "../executor/contract.ts";
 import type { DefaultRoutes, InterfaceReader, KernelInterface } from "../interfaces/contract.ts";
 import { createRouteKeeper } from "./default-routes.ts";
 import type { Gate } from "./gate.ts";
 import { type AttachmentRecord, asIntended } from "./journal.ts";
+import { createLateAdds } from "./late-add.ts";
 import type { Namespaces } from "./namespaces.ts";
 import { requireFree } from "./plan.ts";
 import type { RecordBook } from "./record-book.ts";
@@ -46,17 +47,20 @@ export interface ApplierOptions {
 export function createApplier(options: ApplierOptions): Applier {
   const { book, executor, interfaces, namespaces, gate, timeoutMs, clock, log } = options;
   const routes = createRouteKeeper({ book, interfaces, log });
+  const lateAdds = createLateAdds({ clock, graceMs: timeoutMs });
   // Not the caller's signal: a chain that started must end well even when its caller left.
   const deadline = (): AbortSignal => AbortSignal.timeout(timeoutMs);
 
   async function attach(given: AttachmentRecord): Promise<Attached> {
-    let intent = given;
+    // Known before it is asked for: the agent may be killed meanwhile.
+    const late = executor.daemons.includes(given.executor) ? true : undefined;
+    let intent: AttachmentRecord = { ...given, late };
     await book.write(intent);
     /** What to undo when the next step fails. */
     let begun: AttachmentRecord | undefined;
     try {
       if (intent.replaces) {
-        begun = { ...intent, chain: intent.replaces, replaces: undefined };
+        begun = { ...intent, chain: intent.replaces, replaces: undefined, late: undefined };
         await del(begun);
         begun = undefined;
       }
@@ -72,7 +76,7 @@ export function createApplier(options: ApplierOptions): Applier {
         return await executor.add(cniOf(intent), deadline());
       });
       // From here on DEL is owed ADD's result: some plugins undo nothing without it.
-      const added = { ...intent, replaces: undefined, chain: { ...intent.chain, result } };
+      const added = { ...intent, replaces: undefined, late: undefined, chain: { ...intent.chain, result } };
       begun = added;
       const links = await interfaces.list(intent.sandbox, deadline());
       const link = links.find((each) => each.name === intent.ifName);
@@ -87,6 +91,8 @@ export function createApplier(options: ApplierOptions): Applier {
       await book.complete(record);
       return { record, link };
     } catch (error) {
+      // What answered an error is over.
+      if (begun?.late && !asPodplugError(error).mayGoOn) begun = { ...begun, late: undefined };
       await (begun ? undo(begun) : forget(intent)).catch((undoError: unknown) => {
         log.error(
           { ...factsOf(intent), err: undoError },
@@ -107,11 +113,14 @@ export function createApplier(options: ApplierOptions): Applier {
     await delAndForget({ ...record, state: "failed", attachedAt: undefined });
   }
 
-  async function delAndForget(record: AttachmentRecord): Promise<void> {
+  async function delAndForget(given: AttachmentRecord): Promise<void> {
+    let record = given;
     try {
       // The replaced one first: its index is known, so that only its own link goes.
       if (record.replaces) await del({ ...record, chain: record.replaces });
+      record = { ...record, replaces: undefined };
       await del(record);
+      lateAdds.requireOver(record);
       await forget(record);
     } catch (error) {
       const failed: AttachmentRecord = { ...record, failure: failureOf(error) };

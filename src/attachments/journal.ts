@@ -44,6 +44,8 @@ export interface AttachmentRecord {
   readonly adopted?: true | undefined;
   /** It must not be lost: once DEL is done it waits to be attached again, in its namespace or the pod's next one. */
   readonly restores?: true | undefined;
+  /** An ADD of it may still be running in a daemon: its DEL is repeated until it can't be. */
+  readonly late?: true | undefined;
   /** The chain of the attachment that this one takes the place of, until that one's DEL succeeded. */
   readonly replaces?: RecordedChain | undefined;
   readonly attachedAt?: Date | undefined;
@@ -85,6 +87,7 @@ export function asIntended(record: AttachmentRecord): AttachmentRecord {
     chain: { networkName, config, cniArgs, capabilityArgs },
     adopted: undefined,
     restores: undefined,
+    late: undefined,
     replaces: undefined,
     attachedAt: undefined,
     failure: undefined,

@@ -105,6 +105,7 @@ const ourPart = z.object({
   executor: z.string(),
   adopted: z.literal(true).optional(),
   restores: z.literal(true).optional(),
+  late: z.literal(true).optional(),
   ifIndex: nonNegative.optional(),
   routesBefore: routesBefore.optional(),
   replaces: chain.optional(),

@@ -1,4 +1,4 @@
-import { messageOf, PodplugError } from "../domain/errors.ts";
+import { type FailureFacts, messageOf, PodplugError } from "../domain/errors.ts";
 import { isJsonObject, type JsonObject } from "../domain/json.ts";
 import type { PluginExit } from "./exec-plugin.ts";
 
@@ -50,7 +50,7 @@ export function failureOfRun(
 ): PodplugError {
   const isAborted = signal.aborted && thrown === signal.reason;
   if (thrown instanceof PodplugError && !isAborted) return namePlugin(thrown, plugin, command);
-  if (signal.aborted) return interruption(signal, `plugin ${plugin}`, command, plugin);
+  if (signal.aborted) return interruption(signal, `plugin ${plugin}`, command, { plugin });
   const message = `plugin ${plugin} couldn't be started for ${command}: ${messageOf(thrown)}`;
   return new PodplugError("PLUGIN_CRASHED", message, { plugin, cause: thrown });
 }
@@ -60,12 +60,12 @@ export function interruption(
   signal: AbortSignal,
   what: string,
   command: CniCommand,
-  plugin?: string,
+  facts: Pick<FailureFacts, "plugin" | "mayGoOn"> = {},
 ): PodplugError {
   const cause: unknown = signal.reason;
   return cause instanceof Error && cause.name === "TimeoutError"
-    ? new PodplugError("PLUGIN_TIMEOUT", `${what} didn't finish ${command} in time`, { plugin, cause })
-    : new PodplugError("CANCELED", `${what} was ended during ${command}`, { plugin, cause });
+    ? new PodplugError("PLUGIN_TIMEOUT", `${what} didn't finish ${command} in time`, { ...facts, cause })
+    : new PodplugError("CANCELED", `${what} was ended during ${command}`, { ...facts, cause });
 }
 
 /** The same failure with the plugin's name. */

@@ -242,7 +242,8 @@ export const reasons = {
   CLEANUP_PENDING: {
     kind: "not-ready",
     transient: true,
-    cause: "An earlier attachment of this name is still being cleaned up: its DEL failed and is tried again.",
+    cause:
+      "An earlier attachment of this name is still being cleaned up: its DEL failed, or a daemon may still be running its ADD, and it is tried again.",
     cure: "Cure what its failure says (podplug list -o wide shows it), or wait.",
   },
   JOURNAL_FAILED: {
@@ -335,6 +336,8 @@ export interface FailureFacts {
   /** What it said beyond its message. */
   readonly details?: string | undefined;
   readonly retryAfterMs?: number | undefined;
+  /** What was asked for may be done yet: whoever does it can't be told to stop. */
+  readonly mayGoOn?: boolean | undefined;
   readonly cause?: unknown;
 }
 
@@ -353,6 +356,7 @@ export class PodplugError extends Error {
   readonly cniCode: number | undefined;
   readonly details: string | undefined;
   readonly retryAfterMs: number | undefined;
+  readonly mayGoOn: boolean;
 
   constructor(reason: Reason, message: string, facts: FailureFacts = {}) {
     super(message, facts.cause === undefined ? undefined : { cause: facts.cause });
@@ -361,6 +365,7 @@ export class PodplugError extends Error {
     this.cniCode = facts.cniCode;
     this.details = facts.details;
     this.retryAfterMs = facts.retryAfterMs;
+    this.mayGoOn = facts.mayGoOn ?? false;
     Object.defineProperty(this, mark, { value: true });
   }
 

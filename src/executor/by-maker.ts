@@ -14,6 +14,7 @@ export function createExecutorByMaker(
   const makerOf = (name: string): Executor => all.get(name) ?? others[0];
   return {
     ...current,
+    daemons: [...all.values()].flatMap(({ daemons }) => daemons),
     add: (attachment, signal) => makerOf(attachment.executor).add(attachment, signal),
     del: (attachment, result, signal) => makerOf(attachment.executor).del(attachment, result, signal),
     check: (attachment, result, signal) => makerOf(attachment.executor).check(attachment, result, signal),

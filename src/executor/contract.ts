@@ -42,10 +42,16 @@ export interface ValidAttachment {
  * Runs one network's plugins. Every failure is a PodplugError, with the
  * plugin's name and CNI code where a plugin gave them. When `signal` aborts,
  * the plugin that runs is ended with all its children before the promise
- * settles: PLUGIN_TIMEOUT when the reason is a TimeoutError, else CANCELED.
+ * settles, but for a daemon's: PLUGIN_TIMEOUT when the reason is a
+ * TimeoutError, else CANCELED.
  */
 export interface Executor {
   readonly name: string;
+  /**
+   * The executors, by name, whose plugins a daemon runs: an ADD of theirs goes
+   * on when the agent ends, and when it is interrupted (`mayGoOn`).
+   */
+  readonly daemons: readonly string[];
   /** The CNI versions it speaks, oldest first. */
   readonly cniVersions: readonly string[];
   /**

@@ -15,6 +15,7 @@ export interface DirectExecutorOptions {
 export function createDirectExecutor({ cni }: DirectExecutorOptions): Executor {
   return {
     name: "direct",
+    daemons: [],
     cniVersions,
 
     async prepare(definition, selection, { deep, attachment }, signal) {

@@ -25,6 +25,7 @@ export interface KactusExecutorOptions {
 export function createKactusExecutor({ cni, direct, confDir }: KactusExecutorOptions): Executor {
   return {
     name: "kactus",
+    daemons: [],
     cniVersions: direct.cniVersions,
 
     async prepare(definition, selection, { deep, attachment }, signal) {

@@ -15,8 +15,9 @@ export interface DelegateRequest {
 
 /**
  * The thick plugin's daemon on its Unix socket. Failures: UNREACHABLE when it
- * is away or about to end, PLUGIN_FAILED with what it says, and the signal's
- * (the daemon goes on by itself: it can't be told to stop).
+ * is away or about to end, PLUGIN_FAILED with what it says, and the signal's.
+ * What it was asked for and didn't answer goes on by itself (`mayGoOn`): it
+ * can't be told to stop.
  */
 export interface MultusApi {
   requireHealthy(command: CniCommand, signal: AbortSignal): Promise<void>;
@@ -40,13 +41,14 @@ export function createMultusApi({ socketPath }: { readonly socketPath: () => str
     signal: AbortSignal,
   ): Promise<Answer> {
     const socket = socketPath();
+    const facts = { plugin: "multus", mayGoOn: body !== undefined };
     try {
       return await exchange(socket, path, body, signal);
     } catch (cause) {
-      if (signal.aborted) throw interruption(signal, "multus-daemon", command, "multus");
+      if (signal.aborted) throw interruption(signal, "multus-daemon", command, facts);
       if (cause instanceof PodplugError) throw cause;
       const message = `multus-daemon at ${socket} can't be asked: ${messageOf(cause)}`;
-      throw new PodplugError("UNREACHABLE", message, { plugin: "multus", cause });
+      throw new PodplugError("UNREACHABLE", message, { ...facts, cause });
     }
   }
 

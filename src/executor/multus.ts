@@ -50,6 +50,7 @@ export function createMultusExecutor(options: {
 
   return {
     name: "multus",
+    daemons: ["multus"],
     cniVersions: direct.cniVersions,
 
     async prepare(definition, selection, { deep, attachment }, signal) {

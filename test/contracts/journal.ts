@@ -29,6 +29,7 @@ export function journalContract(make: () => Promise<{ open(): Promise<Attachment
         routesBefore: [{ family: "ipv6", ifIndexes: [2, 3], encoded: "CgAAAP4D" }],
       },
       restores: true,
+      late: true,
       replaces: { ...recordOf().chain, routesBefore: [] },
       failure: { reason: "PLUGIN_FAILED", message: "no", plugin: "bridge", cniCode: 11, retryable: true },
     });

@@ -10,6 +10,7 @@ test("each verb of an attachment is its maker's, and what nobody made is the fir
   kernel.addNetns("/run/netns/a");
   const [direct, multus] = ["direct", "multus"].map((name) => ({ ...createFakeExecutor(kernel), name }));
   if (!direct || !multus) throw new Error("there are two");
+  multus.daemons.push("multus");
   const executor = createExecutorByMaker(multus, [direct, multus]);
   const attachment = (ifName: string, maker: string): CniAttachment => ({
     executor: maker,
@@ -22,6 +23,7 @@ test("each verb of an attachment is its maker's, and what nobody made is the fir
     capabilityArgs: {},
   });
   expect(executor.name).toBe("multus");
+  expect(executor.daemons).toEqual(["multus"]);
   const result = await executor.add(attachment("net1", "multus"), untilDone);
   await executor.check(attachment("net1", "multus"), result, untilDone);
   for (const maker of ["direct", "a-later-one"]) {

@@ -4,6 +4,7 @@ import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { asPodplugError } from "../../src/domain/errors.ts";
 import { silentLogger } from "../../src/domain/log.ts";
 import { neverAborted as untilDone } from "../../src/domain/signals.ts";
 import type { CniAttachment, Executor } from "../../src/executor/contract.ts";
@@ -222,6 +223,21 @@ test("one that never answers is given up in time", async () => {
   const daemon = await startDaemon("");
   const { executor } = executorAt(daemon.path);
   await expect(executor.add(attachment, AbortSignal.timeout(50))).rejects.toEqual(failure("PLUGIN_TIMEOUT"));
+});
+
+test("an ADD that isn't answered may go on, one that is answered or was never asked for doesn't", async () => {
+  const refused = async (daemon: { readonly path: string }, signal = untilDone): Promise<boolean> => {
+    const { executor } = executorAt(daemon.path);
+    expect(executor.daemons).toEqual(["multus"]);
+    return asPodplugError(await executor.add(attachment, signal).catch((error: unknown) => error)).mayGoOn;
+  };
+  expect(await refused(await startDaemon(""), AbortSignal.timeout(50))).toBe(true);
+  expect(await refused(await startDaemon("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"))).toBe(true);
+  expect(await refused(await startDaemon(answerOf("ADD, missing plugin")))).toBe(false);
+  expect(await refused(await startDaemon(answering("500 Internal Server Error", "shutting down")))).toBe(
+    false,
+  );
+  expect(await refused({ path: "/nowhere" })).toBe(false);
 });
 
 test("DEL does without the daemon once the namespace is gone, and once the daemon stays away", async () => {

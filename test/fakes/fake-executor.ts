@@ -18,6 +18,8 @@ export interface FakeExecutor extends Executor {
   leases(): readonly string[];
   /** Leases an address for somebody whom no engine knows. */
   lease(containerId: string, ifName: string): void;
+  /** Its own name among them: what is interrupted goes on. */
+  readonly daemons: string[];
   /** What ran, as `ADD net1`, in order. */
   readonly runs: string[];
   /** How many run at this moment, and the most that ever did. */
@@ -102,6 +104,7 @@ export function createFakeExecutor(interfaces: FakeInterfaces): FakeExecutor {
 
   return {
     name: "fake",
+    daemons: [],
     cniVersions: ["1.0.0"],
     leases: () => [...leased.keys()].toSorted(),
     lease: (containerId, ifName) => void leased.set(keyOf(containerId, ifName), lowestFreeHost()),

@@ -99,7 +99,9 @@ export function createRestore(
         if (isSameNetns(sandbox.netns, record.sandbox.netns)) return await tryAgainIn(sandbox, record);
         await attachAgain(record, sandbox).catch(async (error: unknown) => {
           // A container that is started again keeps its ID: the attempt had this record's place.
-          if (!book.get(record.sandbox.id, record.ifName)) await book.write(record);
+          const left = book.get(record.sandbox.id, record.ifName);
+          if (!left) await book.write(record);
+          else if (left.state === "failed") await book.write({ ...left, restores: true });
           throw error;
         });
         await forget(record, "attached again to its pod's new sandbox");

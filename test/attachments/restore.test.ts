@@ -197,6 +197,37 @@ test("a sandbox that is started again under its ID gets its attachments, also af
   expect(world.executor.leases()).toHaveLength(1);
 });
 
+test("it gets them also after an ADD that failed together with its undoing", async () => {
+  const world = await createWorld({ podLife: () => "living" });
+  await world.sandboxes.addPod(web);
+  await world.as("tester").attach({ target, network: blue }, neverAborted);
+  const { netnsPath } = await world.sandboxes.restartSandbox(web);
+  world.executor.failOn("add", pluginFailed);
+  let dels = 0;
+  const { del } = world.executor;
+  world.executor.del = async (...asked) => {
+    dels += 1;
+    // The first one is that of the sandbox that ended.
+    if (dels === 2) throw pluginFailed;
+    await del(...asked);
+  };
+  await world.engine.sweep();
+  expect(await world.states()).toEqual(["net1 failed"]);
+  world.executor.failOn("add", undefined);
+  await expect
+    .poll(
+      async () => {
+        world.clock.fireAll();
+        await world.engine.sweepLeftover();
+        return await world.states();
+      },
+      { timeout: 10_000 },
+    )
+    .toEqual(["net1 attached"]);
+  expect(world.linkNames(netnsPath)).toEqual(["eth0", "net1"]);
+  expect(world.executor.leases()).toHaveLength(1);
+});
+
 test("a container that is started again under its ID is plugged into anew, and the earlier address is given back", async () => {
   const world = await createWorld();
   const { id } = await world.sandboxes.addPod(web);

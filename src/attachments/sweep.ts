@@ -23,35 +23,31 @@ export function createSweep(core: EngineCore, restore: Restore): Sweep {
   const { book, lanes, namespaces, log } = core;
   /** Those that couldn't be looked after. */
   const left = new Map<string, Sandbox>();
-  /** Those that are being detached: a sweep that finds one of them gone again joins. */
-  const ending = new Map<string, Promise<void>>();
+  /** Those that are being looked after: a sweep that comes to one of them joins. */
+  const running = new Map<string, Promise<boolean>>();
 
   async function lookAfter(sandbox: Sandbox): Promise<void> {
     if (core.isStopping()) return;
+    const { id } = sandbox;
+    const ending = running.get(id) ?? endIfGone(sandbox).finally(() => running.delete(id));
+    running.set(id, ending);
+    if (await ending) await restore.ofSandbox(id);
+  }
+
+  async function endIfGone(sandbox: Sandbox): Promise<boolean> {
+    let gone = false;
     left.delete(sandbox.id);
     try {
-      if (!ending.has(sandbox.id) && !(await namespaces.isGone(sandbox, neverAborted))) return;
+      gone = await namespaces.isGone(sandbox, neverAborted);
+      if (gone) await lanes.run(sandbox.id, () => core.endSandbox(sandbox), neverAborted);
     } catch (error) {
-      leave(sandbox, error);
-      return;
+      left.set(sandbox.id, sandbox);
+      log.warn(
+        { sandbox: sandbox.id, err: error },
+        "looking after an ended sandbox failed; it is tried again",
+      );
     }
-    const running = ending.get(sandbox.id) ?? end(sandbox).finally(() => ending.delete(sandbox.id));
-    ending.set(sandbox.id, running);
-    await running;
-    await restore.ofSandbox(sandbox.id);
-  }
-
-  async function end(sandbox: Sandbox): Promise<void> {
-    try {
-      await lanes.run(sandbox.id, () => core.endSandbox(sandbox), neverAborted);
-    } catch (error) {
-      leave(sandbox, error);
-    }
-  }
-
-  function leave(sandbox: Sandbox, error: unknown): void {
-    left.set(sandbox.id, sandbox);
-    log.warn({ sandbox: sandbox.id, err: error }, "looking after an ended sandbox failed; it is tried again");
+    return gone;
   }
 
   /** A full disk may have room again. */

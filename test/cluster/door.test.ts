@@ -64,7 +64,7 @@ afterAll(async () => {
   await cluster.kubectl("-n", "default", "delete", "pod", "door-other", "--grace-period=1");
   await cleanup.disposeAsync();
   for (const role of ["orchestrator", "namespace-admin", "reader"]) {
-    await cluster.kubectl("delete", "--wait=false", "-f", join(examples, `${role}.yaml`));
+    await cluster.kubectl("delete", "--ignore-not-found", "-f", join(examples, `${role}.yaml`));
   }
 });
 

@@ -54,7 +54,7 @@ afterAll(async () => {
   await cleanup.disposeAsync();
   await cluster.kubectl("-n", "podplug", "delete", "configmap", "podplug-ca");
   await cluster.kubectl("-n", "podplug", "delete", "role,rolebinding", "podplug-agents");
-  await cluster.kubectl("delete", "--wait=false", "namespace", namespace);
+  await cluster.kubectl("delete", "namespace", namespace);
 });
 
 interface Ended {

@@ -55,7 +55,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await cluster.kubectl("-n", namespace, "delete", "pod", "router", "--grace-period=1");
   await cleanup.disposeAsync();
-  for (const file of roles) await cluster.kubectl("delete", "--wait=false", "-f", file);
+  for (const file of roles) await cluster.kubectl("delete", "--ignore-not-found", "-f", file);
 });
 
 /** The example, as the orchestrator's service account. */

@@ -39,7 +39,7 @@ test("the API server takes every object of the example of an installation", asyn
 describe("the API server takes every object, strictly read, by itself,", () => {
   beforeAll(async () => {
     await cluster.kubectl("apply", "-f", join(root, "examples/kaloom/networks-crd.yaml"));
-    await cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "crd/networks.kaloom.com");
+    await cluster.kubectl("wait", "--for=condition=Established", "--timeout=120s", "crd/networks.kaloom.com");
     const named = files.flatMap((file) =>
       Array.from(
         textOf(file).matchAll(/^ +namespace: (?<name>[a-z-]+)$/gm),
@@ -50,7 +50,7 @@ describe("the API server takes every object, strictly read, by itself,", () => {
     for (const name of missing)
       await cluster.apply({ apiVersion: "v1", kind: "Namespace", metadata: { name } });
     cleanup.defer(async () => {
-      await cluster.kubectl("delete", "--wait=false", "namespace", ...[...missing].map(String));
+      await cluster.kubectl("delete", "namespace", ...[...missing].map(String));
     });
   });
 

@@ -14,7 +14,7 @@ const server = createAuthority("podplug's authority");
 
 test("metrics are told on the API port to the scraper of the example role, and to no other account", async () => {
   await using cleanup = new AsyncDisposableStack();
-  cleanup.defer(async () => void (await cluster.kubectl("delete", "--wait=false", "-f", role)));
+  cleanup.defer(async () => void (await cluster.kubectl("delete", "--ignore-not-found", "-f", role)));
   await cluster.kubectl("apply", "-f", role);
   const folder = await cluster.makeFolder();
   const { cert, key } = server.issue("lab", ["127.0.0.1"]);

@@ -65,5 +65,5 @@ export async function defineForeignObjects(cluster: Cluster): Promise<void> {
   const folder = "/run/podplug-cluster/crds/";
   // By the server: the largest don't fit into an annotation.
   await cluster.kubectl("apply", "--server-side", "-f", folder);
-  await cluster.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", folder);
+  await cluster.kubectl("wait", "--for=condition=Established", "--timeout=120s", "-f", folder);
 }

@@ -1,4 +1,5 @@
 import { type Failure, failureOf, PodplugError } from "../domain/errors.ts";
+import { canonicalJson, isJsonObject, type JsonObject, type JsonValue } from "../domain/json.ts";
 import type { CheckRequest } from "../domain/node-api.ts";
 import { describeTarget } from "../domain/target.ts";
 import type { KernelInterface } from "../interfaces/contract.ts";
@@ -8,9 +9,12 @@ import { driftOf } from "./drift.ts";
 import type { AttachmentRecord } from "./journal.ts";
 import { viewOf } from "./view.ts";
 
+/** Where plugins make the node's ends of attachments. */
+const ownNetns = "/proc/self/ns/net";
+
 /** The engine's CheckAttachment, for callers and for podplug's own rounds. */
 export function createCheck(core: EngineCore) {
-  const { executor, sandboxes, namespaces, book, lanes, gate, feed, log } = core;
+  const { executor, interfaces, sandboxes, namespaces, book, lanes, gate, feed, log } = core;
 
   async function check(request: CheckRequest, signal: AbortSignal): Promise<void> {
     const { id } = await sandboxes.locate(request.target, signal);
@@ -41,16 +45,42 @@ export function createCheck(core: EngineCore) {
     // CHECK needs what ADD answered; of what kactus plugged nobody kept it.
     if (!result) return;
     const attachment = { ...cniOf(record), netnsPath: there.netnsPath };
+    const ask = (answered: JsonObject): Promise<void> =>
+      gate.shared(() => executor.check(attachment, answered, AbortSignal.timeout(core.timeoutMs)));
     try {
-      await gate.shared(() => executor.check(attachment, result, AbortSignal.timeout(core.timeoutMs)));
+      await ask(result).catch(async (error: unknown) => {
+        const present = isCheckFailure(error) ? await asTheNodeIsNow(result, signal) : undefined;
+        if (!present) throw error;
+        await ask(present);
+      });
     } catch (error) {
       // Any other failure says that the plugins can't be asked, nothing of the attachment.
-      if (error instanceof PodplugError && error.reason === "CHECK_FAILED") {
-        remember(record, link, failureOf(error));
-      }
+      if (isCheckFailure(error)) remember(record, link, failureOf(error));
       throw error;
     }
     remember(record, link, undefined);
+  }
+
+  /**
+   * What ADD answered, with the node's own links as they are by now; undefined
+   * when nothing differs. A bridge has the lowest MAC of its ports: as others
+   * come and go it isn't what the bridge plugin answered, and what that plugin's
+   * CHECK still compares (containernetworking/plugins 1.9).
+   */
+  async function asTheNodeIsNow(result: JsonObject, signal: AbortSignal): Promise<JsonObject | undefined> {
+    const links = await interfaces.list({ netnsPath: ownNetns }, signal).catch(() => []);
+    const macs = new Map(links.map(({ name, mac }) => [name, mac]));
+    const { interfaces: answered } = result;
+    if (!Array.isArray(answered)) return undefined;
+    const present = (answered as readonly JsonValue[]).map((each) => {
+      if (!isJsonObject(each) || each["sandbox"] || each["mac"] === undefined) return each;
+      const { name } = each;
+      const mac = typeof name === "string" ? macs.get(name) : undefined;
+      return mac === undefined ? each : { ...each, mac };
+    });
+    return canonicalJson(present) === canonicalJson(answered)
+      ? undefined
+      : { ...result, interfaces: present };
   }
 
   function remember(
@@ -69,4 +99,8 @@ export function createCheck(core: EngineCore) {
   }
 
   return { check, checkRecord };
+}
+
+function isCheckFailure(error: unknown): error is PodplugError {
+  return error instanceof PodplugError && error.reason === "CHECK_FAILED";
 }

@@ -1,13 +1,18 @@
+import { execFile } from "node:child_process";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import type { JsonObject } from "../../src/domain/json.ts";
 import type { InterfaceEvent } from "../../src/domain/node-api.ts";
 import { neverAborted } from "../../src/domain/signals.ts";
 import { eventually } from "../server/eventually.ts";
+import { failure } from "../support/failure.ts";
 import { makeNetns } from "../support/netns.ts";
 import { makeNode } from "../support/node.ts";
 import { startAgentHere } from "./agent-here.ts";
+
+const run = promisify(execFile);
 
 /** An agent with one attachment, and what a watcher hears from then on. */
 async function startWorld(healing: JsonObject) {
@@ -69,4 +74,26 @@ test("a lease that was removed by hand is told by the plugins' CHECK", async () 
   await rm(join(world.node.root, "leases", lease));
   await world.hears("host-local");
   expect(world.log.some(({ message }) => message === "CHECK failed")).toBe(true);
+});
+
+test("a bridge that took another port's MAC is no fault of its attachments", async () => {
+  await using node = await makeNode();
+  await using netns = await makeNetns("bridged");
+  await node.defineNetwork("flat", [node.bridgePlugin({ isGateway: false })]);
+  await using agent = await startAgentHere(node);
+  const target = { kind: "netns", netns: netns.path } as const;
+  await agent.client.attach({ target, network: { name: "flat", interface: "net1" } }, neverAborted);
+  const port = `${node.bridge}p`;
+  await run("ip", ["link", "add", port, "address", "00:00:00:00:00:02", "type", "veth"]);
+  try {
+    await run("ip", ["link", "set", port, "master", node.bridge]);
+    await agent.client.check({ target, interface: "net1" }, neverAborted);
+    const [lease = ""] = await node.leases();
+    await rm(join(node.root, "leases", lease));
+    await expect(agent.client.check({ target, interface: "net1" }, neverAborted)).rejects.toEqual(
+      failure("CHECK_FAILED", "host-local"),
+    );
+  } finally {
+    await run("ip", ["link", "delete", port]);
+  }
 });

@@ -7,7 +7,7 @@ import { findMarkedProcesses } from "../../src/cni/processes.ts";
 import { eventually, run, useCluster } from "./support/cluster.ts";
 import { startDocker } from "./support/docker.ts";
 import { type BuiltImage, buildImage, makeImageContext } from "./support/image.ts";
-import { type Installation, install } from "./support/installation.ts";
+import { type Installation, type InstallationOptions, install } from "./support/installation.ts";
 import {
   bridgePlugin,
   leasesOf,
@@ -47,8 +47,7 @@ describe.each([
 ])("the DaemonSet %s", (_how, components) => {
   let installation: Installation;
   beforeAll(async () => {
-    installation = await install(cluster, { components });
-    readySeconds.push(installation.readySeconds);
+    installation = await installTimed({ components });
   });
   afterAll(() => installation[Symbol.asyncDispose]());
   const plugged = (name: string, plugins?: readonly object[]) =>
@@ -81,7 +80,7 @@ describe.each([
     await using net1 = await watchNet1(pod.sandbox);
     const { metadata } = await installation.pod();
     await installation.kubectl("set", "image", "daemonset/podplug-agent", "agent=podplug:next");
-    await installation.kubectl("rollout", "status", "daemonset", "podplug-agent", "--timeout=60s");
+    await installation.kubectl("rollout", "status", "daemonset", "podplug-agent", "--timeout=120s");
     expect((await installation.pod()).metadata.name).not.toBe(metadata.name);
     expect(await pod.attached(installation.client)).toEqual(before);
     expect(net1.seen()).toEqual([]);
@@ -116,21 +115,21 @@ describe.each([
 
 test("what stays when it is removed are interfaces, records and two folders; who is installed next knows them", async () => {
   const mountsBefore = await ownMounts();
-  const first = await install(cluster);
+  const first = await installTimed();
   await using pod = await startPluggedPod(cluster, first.client, "left");
   const before = await pod.attached(first.client);
   await using net1 = await watchNet1(pod.sandbox);
   const pid = await first.pid();
   await first[Symbol.asyncDispose]();
-  expect(await ownMounts()).toEqual(mountsBefore);
+  await expect.poll(ownMounts).toEqual(mountsBefore);
   await expect(readFile(`/proc/${pid}/cmdline`)).rejects.toThrow();
-  expect(await findMarkedProcesses("")).toEqual([]);
+  await expect.poll(() => findMarkedProcesses("")).toEqual([]);
   expect(await namesIn("/run/podplug")).toEqual(["podplug.sock.lock", "uplinks"]);
   expect(await namesIn("/var/lib/podplug")).toEqual(["damaged", "lock", "results"]);
   expect(await namesIn("/var/lib/podplug/results")).toHaveLength(1);
   expect(net1.seen()).toEqual([]);
 
-  await using second = await install(cluster);
+  await using second = await installTimed();
   expect(await pod.attached(second.client)).toEqual(before);
   await pod.unplug();
   await eventually("nothing is recorded", async () =>
@@ -138,11 +137,17 @@ test("what stays when it is removed are interfaces, records and two folders; who
   );
 });
 
-test("an installation is ready within five seconds", () => {
-  expect(readySeconds).toHaveLength(2);
-  // The quicker one: the machine may be busy with something else.
+test("an agent is ready within five seconds of its container's start", () => {
+  expect(readySeconds).toHaveLength(4);
+  // The quickest one: the machine may be busy with something else.
   expect(Math.min(...readySeconds)).toBeLessThanOrEqual(5);
 });
+
+async function installTimed(options?: InstallationOptions): Promise<Installation> {
+  const installation = await install(cluster, options);
+  readySeconds.push(installation.readySeconds);
+  return installation;
+}
 
 /** A bridge that waits once ADD is done. */
 async function makeGate() {

@@ -6,7 +6,7 @@ import type { Pod } from "./pods.ts";
 
 /** podplug as its manifests install it, for the cluster's node. */
 export interface Installation extends AsyncDisposable {
-  /** From the DaemonSet to its pod that is ready, as the API server has it: in whole seconds. */
+  /** From its container's start to its pod that is ready, as the API server has it: in whole seconds. */
   readonly readySeconds: number;
   /** Speaks to the agent on the node. */
   readonly client: NodeClient;
@@ -19,13 +19,15 @@ export interface Installation extends AsyncDisposable {
   remove(): Promise<void>;
 }
 
+export interface InstallationOptions {
+  readonly components?: readonly string[];
+  readonly configuration?: object;
+}
+
 const root = join(import.meta.dirname, "../../..");
 
 /** With the lane's own places of CNI, and `configuration`. */
-export async function install(
-  cluster: Cluster,
-  options: { readonly components?: readonly string[]; readonly configuration?: object } = {},
-): Promise<Installation> {
+export async function install(cluster: Cluster, options: InstallationOptions = {}): Promise<Installation> {
   const { binDir, confDir } = cluster.cni;
   const manifests = await renderKustomization(cluster, "base", options.components, {
     cni: { binDirs: [binDir], confDir },
@@ -34,7 +36,7 @@ export async function install(
   const kubectl = (...args: readonly string[]): Promise<string> => cluster.kubectl("-n", "podplug", ...args);
   const apply = ["--kubeconfig", cluster.kubeconfigPath, "apply", "-f", "-"];
   await run("kubectl", apply, manifests);
-  await kubectl("rollout", "status", "daemonset", "podplug-agent", "--timeout=60s");
+  await kubectl("rollout", "status", "daemonset", "podplug-agent", "--timeout=120s");
   const client = createNodeClient({ server: "unix:///run/podplug/podplug.sock" });
 
   async function pod(): Promise<Pod> {
@@ -52,15 +54,10 @@ export async function install(
   }
 
   async function secondsUntilReady(): Promise<number> {
-    const made = await kubectl(
-      "get",
-      "daemonset",
-      "podplug-agent",
-      "-o",
-      "jsonpath={.metadata.creationTimestamp}",
-    );
-    const ready = (await pod()).status.conditions?.find(({ type }) => type === "Ready");
-    return (Date.parse(ready?.lastTransitionTime ?? "") - Date.parse(made)) / 1000;
+    const { conditions, containerStatuses: [agent] = [] } = (await pod()).status;
+    const ready = conditions?.find(({ type }) => type === "Ready");
+    const from = Date.parse(agent?.state?.running?.startedAt ?? "");
+    return (Date.parse(ready?.lastTransitionTime ?? "") - from) / 1000;
   }
 
   let removed = false;

@@ -15,7 +15,7 @@ export interface PluggedPod extends AsyncDisposable {
   readonly sandbox: PodSandbox;
   /** Sets the networks annotation; removes it when there is no text. */
   networks(text?: string): Promise<void>;
-  /** Of each attachment: name, index, hardware address, addresses, and which one it is. */
+  /** Of each attachment: name, index, hardware address, addresses but the kernel's own, and which one it is. */
   attached(client: NodeClient): Promise<readonly (readonly unknown[])[]>;
   /** Removes the annotation and waits for net1's end. */
   unplug(): Promise<void>;
@@ -44,9 +44,15 @@ export async function startPluggedPod(
     const views = await by.list({ target }, neverAborted);
     return views
       .filter(({ origin, state }) => origin === "podplug" && state === "attached")
-      .map((view) => [view.name, view.index, view.mac, view.ips, view.attachmentId]);
+      .map(({ name: link, index, mac, ips, attachmentId }) => {
+        return [link, index, mac, ips.filter((ip) => !ip.startsWith("fe80:")), attachmentId];
+      });
   };
   await eventually("net1 is attached", async () => (await attached(client))[0]);
+  // The kernel tells of that a moment later.
+  await eventually("net1 is up", async () =>
+    (await sandbox.run("ip", "-br", "link", "show", "net1")).includes(" UP ") ? true : undefined,
+  );
   const held = cleanup.move();
   return {
     namespace: namespace.name,

@@ -158,6 +158,7 @@ export async function startAgent({
   );
   const server = await startServer({
     apiFor: (caller) => engine.forCaller(caller),
+    targetOf: engine.targetOf,
     listen: listenAddresses(config, kubernetes?.reviewer),
     sources: config.networks.map((source) => (typeof source === "string" ? source : "directory")),
     limits: {

@@ -2,6 +2,7 @@ import type { Caller } from "../domain/attachment.ts";
 import { PodplugError } from "../domain/errors.ts";
 import type { NodeApi, NodeInfo } from "../domain/node-api.ts";
 import { neverAborted } from "../domain/signals.ts";
+import type { Target } from "../domain/target.ts";
 import { silentTelemetry } from "../domain/telemetry.ts";
 import { createApplier } from "./apply.ts";
 import { createAttach } from "./attach.ts";
@@ -37,6 +38,8 @@ import { createWatchOver } from "./watch-over.ts";
 export interface Engine {
   /** What the engine does for one caller, who was authenticated elsewhere. */
   forCaller(caller: Caller): NodeApi;
+  /** Where an attachment is, as its record has it; undefined when there is none of that ID. */
+  targetOf(attachmentId: string): Target | undefined;
   /**
    * Reads the journal, has the plugins of an earlier run ended, and queues what
    * that run left unfinished, each in its sandbox's lane, so that requests that
@@ -205,6 +208,12 @@ export function createEngine(options: EngineOptions): Engine {
       check: (request, signal) => check.check(request, signal),
       info,
     }),
+    targetOf(attachmentId) {
+      const sandbox = book.byId(attachmentId)?.sandbox;
+      if (!sandbox) return undefined;
+      const { pod, netnsPath } = sandbox;
+      return pod ? { kind: "pod", pod } : { kind: "netns", netns: netnsPath };
+    },
     recover,
     collectGarbage,
     async watchOver(intervalMs, signal) {

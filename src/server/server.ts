@@ -8,6 +8,7 @@ import { PodplugError } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
 import type { NodeApi } from "../domain/node-api.ts";
 import type { NetworkSource } from "../domain/selection.ts";
+import type { Target } from "../domain/target.ts";
 import { silentTelemetry, type Telemetry } from "../domain/telemetry.ts";
 import { type Admission, type Admitted, createAdmission, type Door } from "./admission.ts";
 import { type Audit, createAudit } from "./audit.ts";
@@ -42,6 +43,8 @@ export interface ServerOptions {
   };
   /** Where the node looks networks up: what they need permissions for. */
   readonly sources?: readonly NetworkSource[] | undefined;
+  /** Where an attachment is, by its ID. */
+  readonly targetOf: (attachmentId: string) => Target | undefined;
   readonly limits?: Partial<ServerLimits> | undefined;
   /** What a controller in a process of its own shows on the Unix socket; without one none is known there. */
   readonly controllerKey?: string | undefined;
@@ -155,6 +158,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 function createHandlers(options: {
   readonly apiFor: ServerOptions["apiFor"];
   readonly sources?: ServerOptions["sources"];
+  readonly targetOf: ServerOptions["targetOf"];
   readonly limits: ServerLimits;
   readonly health: ReturnType<typeof createHealthService>;
   readonly stopping: AbortSignal;
@@ -163,7 +167,7 @@ function createHandlers(options: {
   readonly admission: Admission;
   readonly log: Logger;
 }): readonly UniversalHandler[] {
-  const { apiFor, sources = [], limits, health, stopping, cut, audit, admission, log } = options;
+  const { apiFor, sources = [], targetOf, limits, health, stopping, cut, audit, admission, log } = options;
   const { admit, admitToTheEnd } = admission;
   const router = createConnectRouter({
     acceptCompression: [compressionGzip],
@@ -177,7 +181,9 @@ function createHandlers(options: {
   function apiOf({ identity, authorizer, reauthenticate, remoteAddress }: Admitted): NodeApi {
     const { name, reconciler, root } = identity;
     const whole = apiFor({ name, reconciler, root });
-    const allowed = authorizer ? authorize(whole, { identity, authorizer, sources, reauthenticate }) : whole;
+    const allowed = authorizer
+      ? authorize(whole, { identity, authorizer, sources, targetOf, reauthenticate })
+      : whole;
     return audit.of(allowed, { identity, remoteAddress });
   }
 

@@ -1,5 +1,6 @@
 import { setImmediate as turn } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { PodplugError } from "../../src/domain/errors.ts";
 import type { InterfaceEvent } from "../../src/domain/node-api.ts";
 import { neverAborted } from "../../src/domain/signals.ts";
 import { attachBlue, createWorld, diskFull, FaultyJournal, pluginFailed, settle, until } from "./world.ts";
@@ -26,6 +27,14 @@ test("a failed ADD is followed by DEL, and leaves no interface, lease or record"
   expect(world.linkNames(path)).toEqual([]);
   expect(world.executor.leases()).toEqual([]);
   expect(await world.states()).toEqual([]);
+});
+
+test("where an attachment is follows from its record, also while its namespace can't be read", async () => {
+  const world = await createWorld();
+  const { attachmentId } = (await attachBlue(world)).answer.interface;
+  world.interfaces.failWith(new PodplugError("RESOURCE_EXHAUSTED", "no descriptor is left"));
+  expect(world.engine.targetOf(attachmentId)).toEqual({ kind: "netns", netns: path });
+  expect(world.engine.targetOf("none")).toBeUndefined();
 });
 
 test("when undoing fails too, the record stays and DEL is tried again until it succeeds", async () => {

@@ -32,6 +32,7 @@ describe("over the wire, to an engine on a fake kernel,", () => {
     const path = join(directory, "podplug.sock");
     const server = await startServer({
       apiFor: (caller) => world.as(caller.name),
+      targetOf: () => undefined,
       listen: { socket: { path, mode: 0o600 }, tcp: { host: "127.0.0.1", port: 0, insecure: true } },
       log: silentLogger,
       version: "0.0.0",
@@ -190,7 +191,7 @@ test("a client outlives its agent's restart", async () => {
   await first.server.close(0);
   await expect(client.info(neverAborted)).rejects.toMatchObject({ reason: "UNREACHABLE" });
   const again = await startServer({
-    apiFor: first.node.apiFor,
+    ...first.node,
     listen: { socket: { path: first.socketPath, mode: 0o600 } },
     log: silentLogger,
     version: "0.0.0",

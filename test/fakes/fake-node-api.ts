@@ -25,6 +25,7 @@ export interface FakeNode {
   /** Makes a target to plug into. */
   addTarget(target: Target): void;
   readonly attachments: readonly PodInterface[];
+  readonly targetOf: (attachmentId: string) => Target | undefined;
   /** How many watches haven't ended, and how many calls wait. */
   readonly watching: number;
   readonly waiting: number;
@@ -281,6 +282,12 @@ export function createFakeNode(
     },
     get attachments() {
       return inSandbox(undefined);
+    },
+    targetOf(id) {
+      const found = inSandbox(undefined).find(({ attachmentId }) => attachmentId === id);
+      if (!found) return undefined;
+      const { pod, netns } = found;
+      return pod ? { kind: "pod", pod } : { kind: "netns", netns };
     },
     get watching() {
       return queues.size;

@@ -157,6 +157,7 @@ describe("no input breaks", () => {
       const { log } = createKeptLog();
       const server = await startServer({
         apiFor: (caller) => world.engine.forCaller(caller),
+        targetOf: world.engine.targetOf,
         listen: { tcp: { host: "127.0.0.1", port: 0, insecure: true } },
         log,
         audit: silentLogger,

@@ -31,6 +31,7 @@ async function createWorld(
     identity: me,
     authorizer: createStaticAuthorizer(whole),
     sources,
+    targetOf: node.targetOf,
     reauthenticate: async () => {
       if (expired) throw expired;
     },
@@ -253,6 +254,37 @@ describe("a list of everything", () => {
     expect(await seen([{ names: ["db"] }])).toEqual(["db"]);
     expect(await seen([{ resources: ["netns"] }])).toEqual(["/run/netns/a"]);
   });
+});
+
+test("another's inline configuration is shown to those alone who may give one", async () => {
+  const seen = async (rules: readonly Partial<StaticRule>[]) => {
+    const { api, others } = await createWorld([{ verbs: ["list", "watch"] }, ...rules]);
+    await others.attach({ ...inline, target: db }, signal);
+    const shown = async (views: Promise<readonly PodInterface[]>) =>
+      (await views).flatMap(({ selection }) => selection?.config ?? []);
+    const told: PodInterface[] = [];
+    for await (const event of api.watch({}, signal)) {
+      if (event.kind === "synced") break;
+      told.push(event.interface);
+    }
+    return [
+      ...(await shown(api.list({}, signal))),
+      ...(await shown(api.list({ target: db }, signal))),
+      ...(await shown(Promise.resolve(told))),
+    ];
+  };
+  expect(await seen([])).toEqual([]);
+  expect(await seen([{ verbs: ["create"], resources: ["podnetworks/config"], names: ["web"] }])).toEqual([]);
+  const { config } = inline.network;
+  const may = { verbs: ["create"], resources: ["podnetworks/config"], names: ["db"] };
+  expect(await seen([may])).toEqual([config, config, config]);
+});
+
+test("an inline configuration is shown to its owner", async () => {
+  const { api, node } = await createWorld([{ verbs: ["list"] }]);
+  await node.apiFor(me).attach(inline, signal);
+  const views = await api.list({ target: web }, signal);
+  expect(views.map(({ selection }) => selection?.config)).toContain(inline.network.config);
 });
 
 describe("a watch of everything", () => {

@@ -13,7 +13,7 @@ import { makeDirectory, run } from "./started-server.ts";
 
 async function start(listen: ServerOptions["listen"]) {
   const server = await startServer({
-    apiFor: createFakeNode().apiFor,
+    ...createFakeNode(),
     listen,
     log: silentLogger,
     version: "0",

@@ -33,6 +33,7 @@ export async function startTestServer(
   const { log, logged } = createKeptLog();
   const server = await startServer({
     apiFor: node.apiFor,
+    targetOf: node.targetOf,
     listen: {
       socket: { path: socketPath, mode: 0o600 },
       tcp: { host: "127.0.0.1", port: 0, insecure: true },

@@ -74,6 +74,7 @@ export async function startTlsServer(
   const audit = createRecordingLog();
   const server = await startServer({
     apiFor: node.apiFor,
+    targetOf: node.targetOf,
     listen: { tls: { host: "127.0.0.1", port: 0, files: keys.files, credentials, authorizer } },
     sources,
     limits: { tlsRereadMs: 20, ...limits },

@@ -312,6 +312,7 @@ test("a server whose TLS files can't be used doesn't start", async () => {
     apiFor: () => {
       throw new Error("nobody calls");
     },
+    targetOf: () => undefined,
     listen,
     log,
     version: "0",

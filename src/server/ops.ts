@@ -27,8 +27,16 @@ export interface Ops {
   close(): Promise<void>;
 }
 
-/** Probes come often and from few. */
-const limits = { ...defaultLimits, connections: 64, streamsPerConnection: 8 };
+/** Probes come often, from few, and ask at once. */
+const limits = {
+  ...defaultLimits,
+  connections: 64,
+  streamsPerConnection: 8,
+  sniffTimeoutMs: 5000,
+  headersTimeoutMs: 5000,
+  requestTimeoutMs: 5000,
+  idleTimeoutMs: 5000,
+};
 
 /** Less than the second that kubelet waits for a probe by default. */
 const checkTimeoutMs = 800;
@@ -71,6 +79,8 @@ export async function startOps(options: OpsOptions): Promise<Ops> {
   const mux = createMux({
     open: openPlain,
     limits,
+    // Every process of the node reaches the port, and a probe that isn't answered ends the agent.
+    brief: true,
     log,
     handler: (request, response) => {
       answer(request, response).catch((error: unknown) => {

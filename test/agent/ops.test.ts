@@ -10,6 +10,7 @@ import { neverAborted } from "../../src/domain/signals.ts";
 import { fails, makePluginDirectory } from "../fixtures/plugins/plugin-directory.ts";
 import { createClusterWorld, nodeName } from "../kube/cluster-world.ts";
 import { eventually } from "../server/eventually.ts";
+import { openRaw } from "../server/started-server.ts";
 import { makeNetns } from "../support/netns.ts";
 import { makeNode } from "../support/node.ts";
 import { startAgentHere } from "./agent-here.ts";
@@ -51,6 +52,31 @@ test("a healthy agent is alive and ready, and lists what was checked when asked 
   });
   expect(await get(addresses, "/livez", { method: "POST" })).toMatchObject({ status: 405 });
   expect(await get(addresses, "/")).toMatchObject({ status: 404 });
+});
+
+test("whoever holds connections open, with a request or without, keeps no probe from its answer", async () => {
+  await using node = await makeNode();
+  await using here = await startAgentHere(node);
+  const { addresses } = here.agent;
+  const port = addresses.ops?.port ?? 0;
+  const held = Array.from({ length: 200 }, () => openRaw(port));
+  for (const { socket } of held) socket.write("GET /livez HTTP/1.1\r\nhost: localhost\r\n");
+  expect(await get(addresses, "/livez")).toEqual({ status: 200, body: "ok\n" });
+  await eventually(
+    () => held.filter(({ isClosed }) => !isClosed()).length === 63,
+    "the longest open have made room",
+  );
+  expect(held.slice(-63).some(({ isClosed }) => isClosed())).toBe(false);
+  expect(await get(addresses, "/readyz")).toEqual({ status: 200, body: "ok\n" });
+});
+
+test("a probe's connection ends with its answer, whatever it asks for", async () => {
+  await using node = await makeNode();
+  await using here = await startAgentHere(node);
+  const { socket, received, isClosed } = openRaw(here.agent.addresses.ops?.port ?? 0);
+  socket.write("GET /livez HTTP/1.1\r\nhost: localhost\r\nconnection: keep-alive\r\n\r\n");
+  await eventually(isClosed, "the connection is closed");
+  expect(received()).toMatch(/^HTTP\/1\.1 200 [^]*\r\nconnection: close\r\n[^]*ok\n$/i);
 });
 
 test("an agent whose runtime is away is alive, and not ready for this reason", async () => {

@@ -25,13 +25,16 @@ export function createMux(options: {
   readonly open: Opening;
   readonly handler: NodeHandler;
   readonly limits: ServerLimits;
+  /** Connections are for one HTTP/1.1 request each, and too many cost the oldest, not the newest: whoever holds some keeps nobody out. */
+  readonly brief?: boolean;
   readonly log: Logger;
 }): Mux {
-  const { open, handler, limits, log } = options;
+  const { open, handler, limits, brief = false, log } = options;
   const sockets = new Set<Socket>();
   const unknown = new Set<Socket>();
   const sessions = createHttp2Sessions(limits);
   const exchanges = createExchanges(limits);
+  if (brief) exchanges.close();
   const handle: NodeHandler = (request, response) => {
     exchanges.track(request, response);
     handler(request, response);
@@ -85,6 +88,15 @@ export function createMux(options: {
     socket.on("error", (error) => log.debug({ err: error }, "connection broke"));
   }
 
+  function makeRoom(): void {
+    const [oldest] = sockets;
+    if (sockets.size <= limits.connections || !oldest) return;
+    log.debug({ connections: limits.connections }, "the oldest connection is cut, too many are open");
+    // It says that it is closed only later, when others may have come.
+    sockets.delete(oldest);
+    oldest.destroy();
+  }
+
   const server = open({
     limits,
     log,
@@ -107,8 +119,9 @@ export function createMux(options: {
     unknown.add(raw);
     raw.once("close", () => unknown.delete(raw));
     raw.setKeepAlive(true, limits.tcpKeepAliveMs);
+    if (brief) makeRoom();
   });
-  server.maxConnections = limits.connections;
+  if (!brief) server.maxConnections = limits.connections;
   server.on("drop", () =>
     log.debug({ connections: limits.connections }, "connection refused, too many are open"),
   );

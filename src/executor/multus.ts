@@ -7,7 +7,7 @@ import { isJsonObject, type JsonObject } from "../domain/json.ts";
 import type { Logger } from "../domain/log.ts";
 import type { NetworkSelection } from "../domain/selection.ts";
 import { capabilityArgsOf } from "./capability-args.ts";
-import type { CniAttachment, Executor } from "./contract.ts";
+import type { CniArgs, CniAttachment, Executor } from "./contract.ts";
 import type { DelegateRequest, MultusApi } from "./multus-api.ts";
 import { withSelected } from "./selected-network.ts";
 
@@ -56,6 +56,7 @@ export function createMultusExecutor(options: {
     async prepare(definition, selection, { deep, attachment }, signal) {
       const capabilityArgs = capabilityArgsOf(selection);
       requireCarried(capabilityArgs, selection);
+      if (attachment) requirePod(attachment.cniArgs);
       const written = readNetworkList(definition.config, { source: `network ${definition.displayName}` });
       requireDeclared(written, capabilityArgs);
       if (deep) await api.requireHealthy("STATUS", signal);
@@ -72,7 +73,10 @@ export function createMultusExecutor(options: {
     },
 
     async del(attachment, result, signal) {
-      if (attachment.netnsPath === undefined) return await direct.del(attachment, result, signal);
+      // Without a pod the daemon can't have plugged it.
+      if (attachment.netnsPath === undefined || !isPods(attachment.cniArgs)) {
+        return await direct.del(attachment, result, signal);
+      }
       try {
         await ask(requestOf("DEL", attachment), signal);
       } catch (error) {
@@ -101,18 +105,29 @@ function requireCarried(capabilityArgs: JsonObject, { deviceId }: NetworkSelecti
   throw new PodplugError("UNSUPPORTED", message);
 }
 
+function argumentOf(cniArgs: CniArgs, name: string): string {
+  return cniArgs.find(([key]) => key === name)?.[1] ?? "";
+}
+
+function isPods(cniArgs: CniArgs): boolean {
+  return argumentOf(cniArgs, "K8S_POD_NAME") !== "";
+}
+
+/** Before there is a record: the daemon would refuse its ADD and its DEL for ever. */
+function requirePod(cniArgs: CniArgs): void {
+  if (isPods(cniArgs)) return;
+  const message =
+    "executor multus works for pods alone: Multus asks the API server for them; executor direct can plug others too";
+  throw new PodplugError("UNSUPPORTED", message);
+}
+
 function requestOf(
   command: DelegateRequest["command"],
   { containerId, ifName, netnsPath = "", cniArgs, config }: CniAttachment,
 ): DelegateRequest {
-  const argument = (name: string): string => cniArgs.find(([key]) => key === name)?.[1] ?? "";
-  const pod = ["K8S_POD_NAMESPACE", "K8S_POD_NAME", "K8S_POD_UID"].map((name) => `${name}=${argument(name)}`);
-  if (argument("K8S_POD_NAME") === "") {
-    throw new PodplugError(
-      "UNSUPPORTED",
-      "executor multus works for pods alone: Multus asks the API server for them",
-    );
-  }
+  const pod = ["K8S_POD_NAMESPACE", "K8S_POD_NAME", "K8S_POD_UID"].map(
+    (name) => `${name}=${argumentOf(cniArgs, name)}`,
+  );
   const env = {
     CNI_CONTAINERID: containerId,
     CNI_NETNS: netnsPath,

@@ -282,11 +282,22 @@ test("addresses that no plugin would get are refused before anybody is asked", a
   await expect(prepared).rejects.toEqual(failure("CAPABILITY_NOT_DECLARED"));
 });
 
-test("a bare namespace has no pod for Multus to ask for", async () => {
+test("a bare namespace has no pod for Multus to ask for: refused before there is a record", async () => {
   const { executor } = executorAt("/nowhere");
-  await expect(executor.add({ ...attachment, cniArgs: [] }, untilDone)).rejects.toEqual(
-    failure("UNSUPPORTED", "pods alone"),
-  );
+  for (const cniArgs of [[], [["K8S_POD_NAME", ""]]] as const) {
+    const options = { deep: false, attachment: { ifName: "net1", cniArgs } };
+    await expect(executor.prepare(definition, {}, options, untilDone)).rejects.toEqual(
+      failure("UNSUPPORTED", "pods alone"),
+    );
+  }
+});
+
+test("a record without a pod is cleaned up without the daemon", async () => {
+  const daemon = await startDaemon(answering("400 Bad Request", "no pod"));
+  const { executor, direct } = executorAt(daemon.path);
+  await executor.del({ ...attachment, cniArgs: [["IgnoreUnknown", "true"]] }, undefined, untilDone);
+  expect(direct.runs).toEqual(["DEL net1"]);
+  expect(daemon.requests).toEqual([]);
 });
 
 test("a dry run says when the daemon is away", async () => {

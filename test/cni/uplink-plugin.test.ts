@@ -192,20 +192,47 @@ test.each([
   "vlan 5 -eth1",
   "vlan 5 eth1;reboot",
   "geneve 5 192.168.2.10",
-])("an uplink that is none is refused before anything is made: %j", async (uplink) => {
+])(
+  "an uplink that is none is refused before anything is made, and its DEL has nothing to do: %j",
+  async (uplink) => {
+    await using host = await makeNetns("host");
+    expect(await run(host, "ADD", { uplink })).toMatchObject({ code: 1, result: { code: 7 } });
+    expect(await links(host)).toEqual([]);
+    expect(await run(host, "DEL", { uplink })).toEqual({ code: 0, result: {} });
+  },
+);
+
+test.each([
+  ["none", "{}"],
+  ["two", '{"uplink": "vxlan 5 192.168.2.10", "uplink": "vxlan 6 192.168.2.10"}'],
+  ["no text", '{"uplink": {"uplink": "vxlan 5 192.168.2.10"}}'],
+  ["one further in alone", '{"args": {"uplink": "vxlan 5 192.168.2.10"}}'],
+])("so is a configuration with %s", async (_what, config) => {
   await using host = await makeNetns("host");
-  expect(await run(host, "ADD", { uplink })).toMatchObject({ code: 1, result: { code: 7 } });
+  expect(await run(host, "ADD", { uplink: "", config })).toMatchObject({ code: 1, result: { code: 7 } });
+  expect(await links(host)).toEqual([]);
+  expect(await run(host, "DEL", { uplink: "", config })).toEqual({ code: 0, result: {} });
+});
+
+test.each([
+  ["after it", { uplink: "vxlan 5 192.168.2.10", args: { cni: { uplink: "vxlan 6 192.168.2.10" } } }],
+  ["before it", { args: [{ uplink: "vxlan 6 192.168.2.10" }], uplink: "vxlan 5 192.168.2.10" }],
+  [
+    "in a text",
+    { args: { cni: { a: '}}, "uplink": "vxlan 6 192.168.2.10", \\' } }, uplink: "vxlan 5 192.168.2.10" },
+  ],
+])("a pod's argument of the same name is none of its, %s", async (_where, keys) => {
+  await using host = await makeNetns("host");
+  const config = JSON.stringify(keys, null, 2);
+  expect(await run(host, "ADD", { uplink: "", config })).toMatchObject({ code: 0 });
+  expect(await links(host)).toEqual(["ppvx5", "ppvx5-up"]);
+  expect(await run(host, "DEL", { uplink: "", config })).toMatchObject({ code: 0 });
   expect(await links(host)).toEqual([]);
 });
 
-test("so is a second uplink, wherever it hides, and an ID that leads elsewhere", async () => {
+test("an ID that leads elsewhere is refused", async () => {
   await using host = await makeNetns("host");
-  const uplink = "vxlan 5 192.168.2.10";
-  const config = JSON.stringify({ uplink, args: { cni: { uplink: "vxlan 6 192.168.2.10" } } });
-  expect(await run(host, "ADD", { uplink, config })).toMatchObject({ code: 1, result: { code: 7 } });
-  expect(await run(host, "ADD", { uplink, container: "../../x" })).toMatchObject({
-    code: 1,
-    result: { code: 4 },
-  });
+  const wrong = { uplink: "vxlan 5 192.168.2.10", container: "../../x" };
+  expect(await run(host, "ADD", wrong)).toMatchObject({ code: 1, result: { code: 4 } });
   expect(await links(host)).toEqual([]);
 });

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createNodeClient } from "../../src/client/node-client.ts";
 import { startAgentProgram } from "../agent/agent-program.ts";
 import { type FakeCriRuntime, startFakeCriRuntime } from "../fakes/fake-cri-runtime.ts";
 import { makePodNode } from "../faults/pod-node.ts";
@@ -90,6 +91,22 @@ describe("on a node without a controller", () => {
       expect(await addresses()).toEqual(["eth0 10.88.0.5"]);
     },
   );
+
+  test("a caller's cni-args lead a network nowhere else, and hold up no detach", patience, async () => {
+    await using api = createNodeClient({ server: `unix://${node.socket}` });
+    const target = { kind: "container", containerId: infra } as const;
+    const cniArgs = { uplink: "vxlan 6 192.168.2.10" };
+    const orange = { name: "orange", namespace: "tenant-one", source: "contiv", ips: ["11.1.0.1"] } as const;
+    const signal = AbortSignal.timeout(60_000);
+    const { interface: plugged } = await api.attach({ target, network: { ...orange, cniArgs } }, signal);
+    const { stdout } = await execute("ip", ["-o", "link"]);
+    expect(stdout.match(/ppvx[^@: ]+(?=[@:])/g)).toEqual(["ppvx10001", "ppvx10001-up"]);
+    const { attachmentId } = plugged;
+    expect(await api.detach({ target, which: { by: "id", attachmentId } }, signal)).toMatchObject({
+      detached: true,
+    });
+    expect(await node.journalFiles()).toEqual([]);
+  });
 
   test("status prints the address of the pod's own network", patience, async () => {
     const { code, stdout } = await run(node.configFile, "status", "demo", "container1", infra);

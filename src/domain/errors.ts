@@ -306,6 +306,13 @@ export const reasons = {
       "The agent doesn't answer at the given address; or it runs, and what it needs in its turn (the container runtime, for one) doesn't answer it.",
     cure: "Check that what the message names runs, and that --server, or the configuration, names its socket or port.",
   },
+  ADDRESS_UNAVAILABLE: {
+    kind: "unavailable",
+    transient: true,
+    cause:
+      "The agent can't listen there at the moment: the node doesn't have the address (yet), another program has the port, or the host's name can't be resolved now.",
+    cure: "Wait, as the service manager or the kubelet starts the agent again; if it stays so, give the node the address, stop the other program (ss -ltnp), or name another address in the configuration.",
+  },
   AGENT_NOT_FOUND: {
     kind: "unavailable",
     transient: true,

@@ -44,7 +44,7 @@ const checkTimeoutMs = 800;
 /**
  * Serves `/livez`, `/readyz` and `/metrics` in plain HTTP. The first two say
  * nothing secret and may be asked from anywhere; metrics tell what users plug,
- * and are for this host alone. INVALID_CONFIGURATION when it can't listen.
+ * and are for this host alone. Fails as `bind` does when it can't listen.
  */
 export async function startOps(options: OpsOptions): Promise<Ops> {
   const { listen, live, ready, metrics, log } = options;

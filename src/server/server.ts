@@ -79,7 +79,7 @@ const farewellMs = 200;
 /**
  * Serves NodeService, health and reflection by Connect, gRPC and gRPC-Web, on
  * a Unix socket, a TCP port of loopback and one with TLS, as asked. Throws
- * INVALID_CONFIGURATION when it can't, and then listens nowhere.
+ * INVALID_CONFIGURATION or ADDRESS_UNAVAILABLE when it can't, and then listens nowhere.
  */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { listen, log, telemetry = silentTelemetry, version } = options;

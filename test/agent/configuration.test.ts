@@ -124,7 +124,7 @@ test("a port that another program has is told, and the socket isn't left behind"
   await using node = await makeNode({ listen: `127.0.0.1:${port}` });
   const { code, stderr } = await runAgentProgram(node.configFile);
   other.close();
-  expect(code).toBe(2);
+  expect(code).toBe(5);
   expect(stderr).toMatch(new RegExp(`^podplug agent: can't listen on 127.0.0.1:${port}, .*EADDRINUSE`));
   expect(existsSync(node.socket)).toBe(false);
 });

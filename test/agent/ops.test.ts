@@ -162,9 +162,22 @@ test("a port that somebody else has keeps an agent from starting, with the reaso
   await using other = await makeNode({ config: { ops: { listen } } });
   const message = `can't listen on ${listen}, listen EADDRINUSE: address already in use ${listen}`;
   expect(await runAgentProgram(other.configFile)).toMatchObject({
-    code: 2,
-    stderr: toldOf("INVALID_CONFIGURATION", message),
+    code: 5,
+    stderr: toldOf("ADDRESS_UNAVAILABLE", message),
   });
+});
+
+test("an address that the node doesn't have yet is no fault of the configuration's", async () => {
+  const listen = "192.0.2.78:7655";
+  await using node = await makeNode({ config: { ops: { listen } } });
+  const message = `can't listen on ${listen}, listen EADDRNOTAVAIL: address not available ${listen}`;
+  expect(await runAgentProgram(node.configFile)).toMatchObject({
+    code: 5,
+    stderr: toldOf("ADDRESS_UNAVAILABLE", message),
+  });
+  await promisify(execFile)("ip", ["address", "replace", "192.0.2.78/32", "dev", "lo"]);
+  await using here = await startAgentHere(node);
+  expect(await get(here.agent.addresses, "/livez", { host: "192.0.2.78" })).toMatchObject({ status: 200 });
 });
 
 test("without an address there are no ops endpoints", async () => {

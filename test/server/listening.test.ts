@@ -9,6 +9,7 @@ import { silentLogger } from "../../src/domain/log.ts";
 import { type ServerOptions, startServer } from "../../src/server/server.ts";
 import { lockFile } from "../../src/state-lock.ts";
 import { createFakeNode } from "../fakes/fake-node-api.ts";
+import { failure } from "../support/failure.ts";
 import { makeDirectory, run } from "./started-server.ts";
 
 async function start(listen: ServerOptions["listen"]) {
@@ -47,8 +48,7 @@ async function groupToGive(): Promise<number> {
   );
 }
 
-const unusable = (words: string) =>
-  expect.objectContaining({ reason: "INVALID_CONFIGURATION", message: expect.stringContaining(words) });
+const unusable = (words: string) => failure("INVALID_CONFIGURATION", words);
 
 describe("the Unix socket", () => {
   test.each([0o600, 0o660, 0o666])("has the mode that was asked for, %o", async (mode) => {
@@ -244,7 +244,7 @@ describe("the TCP port", () => {
     const port = first.addresses.tcp?.port ?? 0;
     const socket = { path: join(directory, "p.sock"), mode: 0o600 };
     const failed = start({ socket, tcp: { host: "127.0.0.1", port, insecure: true } });
-    await expect(failed).rejects.toEqual(unusable(`127.0.0.1:${port}`));
+    await expect(failed).rejects.toEqual(failure("ADDRESS_UNAVAILABLE", `127.0.0.1:${port}`));
     expect(await readdir(directory)).toEqual([]);
   });
 });

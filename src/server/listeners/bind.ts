@@ -1,7 +1,11 @@
 import { isIP, type Server } from "node:net";
-import { messageOf, PodplugError } from "../../domain/errors.ts";
+import { messageOf, PodplugError, systemCodeOf } from "../../domain/errors.ts";
 
-/** Listens, or throws INVALID_CONFIGURATION saying on what it couldn't. */
+// At a machine's start an IPv6 address is still being probed for, a virtual one not
+// there, or the agent's predecessor not gone: nothing that the configuration is to blame for.
+const passing: readonly (string | undefined)[] = ["EADDRNOTAVAIL", "EADDRINUSE", "EAI_AGAIN"];
+
+/** Listens, or says on what it couldn't: ADDRESS_UNAVAILABLE when that may pass, else INVALID_CONFIGURATION. */
 export async function bind(
   server: Server,
   where: { readonly path: string } | { readonly host: string; readonly port: number },
@@ -13,9 +17,8 @@ export async function bind(
     server.listen(where);
     await promise;
   } catch (cause) {
-    throw new PodplugError("INVALID_CONFIGURATION", `can't listen on ${name}, ${messageOf(cause)}`, {
-      cause,
-    });
+    const reason = passing.includes(systemCodeOf(cause)) ? "ADDRESS_UNAVAILABLE" : "INVALID_CONFIGURATION";
+    throw new PodplugError(reason, `can't listen on ${name}, ${messageOf(cause)}`, { cause });
   } finally {
     server.off("listening", resolve).off("error", reject);
   }

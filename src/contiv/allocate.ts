@@ -114,10 +114,12 @@ function takeSubnets(networks: readonly Given[], faults: string[]): readonly Blo
 function readPools(tenants: readonly TenantText[], faults: string[]): readonly (Block | undefined)[] {
   const pools = tenants.map(({ SubnetPool }, index) => {
     const pool = SubnetPool === undefined ? undefined : parseBlock(SubnetPool);
-    if (SubnetPool !== undefined && !pool) {
-      faults.push(`Tenants[${index}].SubnetPool: ${JSON.stringify(SubnetPool)} isn't an IPv4 subnet`);
+    const isUsable = pool !== undefined && pool.prefix <= 30;
+    if (SubnetPool !== undefined && !isUsable) {
+      const fault = `${JSON.stringify(SubnetPool)} isn't an IPv4 subnet of /0 to /30`;
+      faults.push(`Tenants[${index}].SubnetPool: ${fault}`);
     }
-    return pool;
+    return isUsable ? pool : undefined;
   });
   for (const [index, pool] of pools.entries()) {
     const other = pools.findIndex((each, before) => before < index && each && pool && overlap(each, pool));

@@ -199,6 +199,17 @@ describe("bad input is told with its path:", () => {
       ["Tenants[0].Networks[2]: no subnet of /24 is left in the tenant's SubnetPool"],
     ],
     [
+      "pools that no network fits into",
+      withTenants(
+        tenant({ SubnetPool: "11.1.0.0/31" }, {}),
+        tenant({ Name: "two", SubnetPool: "12.1.0.0/32", Vxlans: "1-9" }, { SubnetCIDR: "12.2.0.0/24" }),
+      ),
+      [
+        'Tenants[0].SubnetPool: "11.1.0.0/31" isn\'t an IPv4 subnet of /0 to /30',
+        'Tenants[1].SubnetPool: "12.1.0.0/32" isn\'t an IPv4 subnet of /0 to /30',
+      ],
+    ],
+    [
       "exhausted addresses",
       withTenants(
         tenant(
@@ -301,7 +312,7 @@ describe("whatever the file", () => {
   const anyTenant = fc.record({
     Name: fc.constantFrom("one", "two"),
     DefaultNetType: fc.constantFrom("vlan", "vxlan"),
-    SubnetPool: fc.constantFrom("11.1.0.0/16", "11.1.0.0/28", "13.0.0.0/24"),
+    SubnetPool: fc.constantFrom("11.1.0.0/16", "11.1.0.0/28", "13.0.0.0/24", "13.0.1.0/31", undefined),
     AllocSubnetLen: fc.constantFrom(undefined, 29, 30),
     Vlans: fc.constantFrom("1-9", "2, 4-5"),
     Vxlans: fc.constantFrom("1-9", "1-2"),

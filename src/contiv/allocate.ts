@@ -47,6 +47,7 @@ export function allocate(
   });
 }
 
+/** No dot, so that TENANT.NETWORK, as permissions and CNI have it, is one network's name. */
 function checkTenantName(
   { Name: name }: TenantText,
   earlier: readonly TenantText[],
@@ -54,9 +55,9 @@ function checkTenantName(
   faults: string[],
 ): void {
   if (name === undefined) faults.push(`${path}.Name: it is missing`);
-  else if (!isObjectName(name)) {
+  else if (!isObjectName(name) || name.includes(".")) {
     faults.push(
-      `${path}.Name: ${JSON.stringify(name)} isn't lower-case letters, digits, "-" and "." (rename it: the name isn't on the wire)`,
+      `${path}.Name: ${JSON.stringify(name)} isn't lower-case letters, digits and "-" (rename it: the name isn't on the wire)`,
     );
   } else if (earlier.some((each) => each.Name === name)) {
     faults.push(`${path}.Name: there is another tenant ${name}`);

@@ -178,6 +178,14 @@ describe("bad input is told with its path:", () => {
       ],
     ],
     [
+      "tenants by whose names a network could have that of another tenant's",
+      withTenants(
+        tenant({ Name: "a" }, { Name: "b.c" }),
+        tenant({ Name: "a.b", SubnetPool: "12.0.0.0/16", Vxlans: "1-9" }, { Name: "c" }),
+      ),
+      ['Tenants[1].Name: "a.b" isn\'t lower-case letters, digits and "-" (rename it'],
+    ],
+    [
       "unknown hosts",
       {
         ...withTenants(tenant({}, { Endpoints: [{ Container: "a", Host: "host9" }] })),

@@ -122,6 +122,26 @@ const calls: readonly (readonly [string, (api: NodeApi) => Promise<unknown>, rea
     ],
   ],
   [
+    "attach from contiv's intent, of the tenant named as the pod's namespace",
+    (api) => api.attach({ ...mine, network: { name: "net-b", source: "contiv" } }, signal),
+    [
+      { verb: "create", resource: "podnetworks", namespace: "demo", name: "web" },
+      { verb: "get", resource: "contivnetworks", name: "demo.net-b" },
+    ],
+  ],
+  [
+    "attach from contiv's intent, of a tenant that nothing tells",
+    (api) =>
+      api.attach(
+        { target: { kind: "container", containerId: "4f" }, network: { name: "net-b", source: "contiv" } },
+        signal,
+      ),
+    [
+      { verb: "create", resource: "containers", name: "4f" },
+      { verb: "get", resource: "contivnetworks" },
+    ],
+  ],
+  [
     "attach to a bare namespace",
     (api) => api.attach({ target: bare, network: { name: "net-b", source: "directory" } }, signal),
     [
@@ -225,6 +245,19 @@ test("a name without a source needs what every source of the node needs that it 
   const named = { ...mine, network: { ...mine.network, namespace: "demo" } };
   const { api: without } = await createWorld([create, get(all[0]), get(all[2])], { sources });
   expect((await without.attach(named, signal)).created).toBe(true);
+});
+
+test("a network of contiv's whose tenant nothing tells may be any: no rule about one of them counts", async () => {
+  const create = { verbs: ["create"], resources: ["containers"] };
+  const get = {
+    verbs: ["get"],
+    resources: ["contivnetworks"],
+    names: ["undefined.net-b", "net-b", ".net-b"],
+  };
+  const { api } = await createWorld([create, get]);
+  const target = { kind: "container", containerId: "4f" } as const;
+  const attaching = api.attach({ target, network: { name: "net-b", source: "contiv" } }, signal);
+  await expect(attaching).rejects.toEqual(failure("DENIED", "get contivnetworks"));
 });
 
 test("an ID that nobody has is nothing to detach, whoever asks", async () => {

@@ -63,8 +63,12 @@ function networkAccesses(
       case "directory":
         // Its networks have no namespaces: one that is asked for with a namespace isn't found there.
         return namespace === undefined ? [{ verb: "get", resource: "directorynetworks", name }] : [];
-      case "contiv":
-        return [{ verb: "get", resource: "contivnetworks", name: `${namespace}.${name}` }];
+      case "contiv": {
+        // Of a target that isn't named as a pod only the node knows the namespace: then it may be any tenant's.
+        const tenant = namespace ?? placeOf(target).namespace;
+        const whole = tenant === undefined ? undefined : `${tenant}.${name}`;
+        return [{ verb: "get", resource: "contivnetworks", name: whole }];
+      }
       case "inline":
         // Without a configuration the node refuses the selection.
         return [];

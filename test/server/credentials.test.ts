@@ -1,4 +1,3 @@
-import type { PeerCertificate } from "node:tls";
 import { describe, expect, test } from "vitest";
 import type { Clock } from "../../src/domain/clock.ts";
 import { PodplugError } from "../../src/domain/errors.ts";
@@ -133,27 +132,38 @@ describe("a bearer token", () => {
 
 describe("a client certificate", () => {
   const validTo = new Date("2026-01-01T01:00:00Z");
-  const part = (fingerprint256: string, CN: string) =>
-    ({ fingerprint256, subject: { CN }, valid_to: validTo.toUTCString() }) as unknown as PeerCertificate;
-  const show = (clock: Clock, authorities: readonly string[]) => {
-    const trusts = (fingerprint256: string): boolean => authorities.includes(fingerprint256);
-    const clientCertificate = { chain: [part("leaf", "operator"), part("root", "authority")] };
+  const later = new Date(validTo.getTime() + 3_600_000);
+  const part = (signer: string, CN: string, notAfter = validTo) => ({ signer, subject: { CN }, notAfter });
+  const show = (clock: Clock, authorities: Readonly<Record<string, Date>>, leafEnds = validTo) => {
+    const trustedUntil = (signer: string) => authorities[signer];
+    const clientCertificate = { chain: [part("leaf", "operator", leafEnds), part("root", "authority")] };
     const facts = { transport: "tls", headers: new Headers(), clientCertificate } as const;
-    return createCertificateCredential({ trusts, clock })(facts, signal);
+    return createCertificateCredential({ trustedUntil, clock })(facts, signal);
   };
 
   test("ends on a connection that was open before", async () => {
     const clock = createManualClock();
     clock.advance(3_600_000);
-    expect(await show(clock, ["root"])).toMatchObject({ name: "operator" });
+    expect(await show(clock, { root: validTo })).toMatchObject({ name: "operator" });
     clock.advance(1);
-    await expect(show(clock, ["root"])).rejects.toEqual(failure("UNAUTHENTICATED", "has expired"));
+    await expect(show(clock, { root: later })).rejects.toEqual(failure("UNAUTHENTICATED", "has expired"));
+  });
+
+  test("outlives its authority's certificate when that one has got its next, and else ends with it", async () => {
+    const clock = createManualClock();
+    clock.advance(3_600_001);
+    expect(await show(clock, { root: later }, later)).toMatchObject({ name: "operator" });
+    await expect(show(clock, { root: validTo }, later)).rejects.toEqual(
+      failure("UNAUTHENTICATED", "has expired"),
+    );
   });
 
   test("is believed as long as something of its chain is among the authorities", async () => {
-    expect(await show(createManualClock(), ["other", "root"])).toMatchObject({ name: "operator" });
-    expect(await show(createManualClock(), ["leaf"])).toMatchObject({ name: "operator" });
-    await expect(show(createManualClock(), ["other"])).rejects.toEqual(
+    expect(await show(createManualClock(), { other: validTo, root: validTo })).toMatchObject({
+      name: "operator",
+    });
+    expect(await show(createManualClock(), { leaf: validTo })).toMatchObject({ name: "operator" });
+    await expect(show(createManualClock(), { other: validTo })).rejects.toEqual(
       failure("UNAUTHENTICATED", "no longer trusted"),
     );
   });

@@ -266,6 +266,18 @@ describe("TLS files that change", () => {
     expect((await other.info(neverAborted)).nodeName).toBe("fake-node");
   });
 
+  test("to an authority's next certificate, of the same key, end nothing on open connections", async () => {
+    const started = await startTlsServer();
+    const client = await started.clientOf(orchestrator);
+    const events = client.watch({}, neverAborted)[Symbol.asyncIterator]();
+    expect(await events.next()).toMatchObject({ value: { kind: "synced" } });
+    await started.keys.swap(renewed, clients.renew());
+    await eventually(() => started.logged.length > 0, "the files are read");
+    const target = { kind: "pod", pod: { namespace: "demo", name: "web" } } as const;
+    await client.attach({ target, network: { name: "net-a" } }, neverAborted);
+    expect(await events.next()).toMatchObject({ value: { kind: "attached" } });
+  });
+
   test("again and again fail no call", async () => {
     const started = await startTlsServer();
     const running = new AbortController();

@@ -25,20 +25,26 @@ export function createAuthority(
 ): Issuer & {
   /** For a server of these DNS names and IP addresses, or a client of this name. */
   issue(subject: string, names?: readonly string[], options?: CertificateOptions): Certificate;
+  /** Its next certificate, of the same name and key; PEM. */
+  renew(): string;
 } {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   const pem = (key: KeyObject): string => key.export({ type: "pkcs8", format: "pem" }).toString();
   const issuer = { privateKey, name };
-  return {
-    ...issuer,
-    cert: certificate({
-      ...span,
+  const keyIdentifier = subjectKeyIdentifier();
+  const certificateFor = (dates: { readonly notAfter?: Date }): string =>
+    certificate({
+      ...dates,
       subject: name,
       publicKey,
       issuer: by ?? issuer,
-      extensions: [basicConstraints, subjectKeyIdentifier()],
-    }),
+      extensions: [basicConstraints, keyIdentifier],
+    });
+  return {
+    ...issuer,
+    cert: certificateFor(span),
     key: pem(privateKey),
+    renew: () => certificateFor({}),
     issue(subject, names = [], options = {}) {
       const own = generateKeyPairSync("ec", { namedCurve: "P-256" });
       const extensions = names.length === 0 ? [] : [subjectAltName(names)];

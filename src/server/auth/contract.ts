@@ -1,4 +1,3 @@
-import type { PeerCertificate } from "node:tls";
 import type { Caller } from "../../domain/attachment.ts";
 
 /** What is known of a request before anything of its body is read. */
@@ -14,10 +13,17 @@ export interface RequestFacts {
 
 /** What a client showed, and what TLS found of it at the handshake. */
 export interface ClientCertificate {
-  /** With its issuers, up to the authority that it was verified with. */
-  readonly chain: readonly PeerCertificate[];
+  /** With its issuers, up to the authority that it was verified with; empty when it isn't to be trusted. */
+  readonly chain: readonly ShownCertificate[];
   /** Why it isn't to be trusted; absent when it is. */
   readonly fault?: string | undefined;
+}
+
+export interface ShownCertificate {
+  readonly subject: { readonly CN?: string | string[]; readonly O?: string | string[] };
+  /** Its name and key, in one word. */
+  readonly signer: string;
+  readonly notAfter: Date;
 }
 
 /** Who is calling, and how that was proven. */

@@ -18,7 +18,7 @@ export interface TlsAddress {
 
 export function createTlsDoor({ credentials, authorizer }: TlsAddress, keys: TlsKeys): Door {
   const certificates = createCertificateCredential({
-    trusts: (fingerprint256) => keys.trusts(fingerprint256),
+    trustedUntil: (signer) => keys.trustedUntil(signer),
     clock: systemClock,
   });
   return {

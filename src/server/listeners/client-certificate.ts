@@ -1,6 +1,8 @@
+import { X509Certificate } from "node:crypto";
 import { type PeerCertificate, TLSSocket } from "node:tls";
-import type { ClientCertificate } from "../auth/contract.ts";
+import type { ClientCertificate, ShownCertificate } from "../auth/contract.ts";
 import type { NodeRequest } from "./exchanges.ts";
+import { signerOf } from "./signer.ts";
 
 const known = new WeakMap<TLSSocket, ClientCertificate | undefined>();
 
@@ -15,14 +17,21 @@ export function certificateOf(request: NodeRequest): ClientCertificate | undefin
 function readCertificate(socket: TLSSocket): ClientCertificate | undefined {
   const leaf = socket.getPeerCertificate(true);
   if (Object.keys(leaf).length === 0) return undefined;
-  const chain: PeerCertificate[] = [];
+  // What nobody vouches for may be anything, and isn't read.
+  if (!socket.authorized) return { chain: [], fault: String(socket.authorizationError) };
+  const parts: PeerCertificate[] = [];
   // An authority that signed itself is its own issuer.
   for (
     let next: typeof leaf | undefined = leaf;
-    next && !chain.includes(next);
+    next && !parts.includes(next);
     next = next.issuerCertificate
   ) {
-    chain.push(next);
+    parts.push(next);
   }
-  return socket.authorized ? { chain } : { chain, fault: String(socket.authorizationError) };
+  return { chain: parts.map(shown) };
+}
+
+function shown({ subject, raw }: PeerCertificate): ShownCertificate {
+  const certificate = new X509Certificate(raw);
+  return { subject, signer: signerOf(certificate), notAfter: certificate.validToDate };
 }

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { createSecureContext, type SecureContextOptions } from "node:tls";
 import { messageOf, PodplugError } from "../../domain/errors.ts";
 import type { Logger } from "../../domain/log.ts";
+import { signerOf } from "./signer.ts";
 
 /** PEM files of the agent's certificate chain, its key, and whoever may have signed clients' certificates. */
 export interface TlsFiles {
@@ -14,16 +15,19 @@ export interface TlsFiles {
 /** What the files held when they were last whole. */
 export interface TlsKeys extends Disposable {
   readonly options: SecureContextOptions;
-  /** Whether the authority with this fingerprint is one of the clients'. */
-  trusts(fingerprint256: string): boolean;
+  /** When the last certificate ends that this authority of the clients' has; undefined when it is none. */
+  trustedUntil(signer: string): Date | undefined;
   /** Calls back with each new content. */
   onChange(listener: (options: SecureContextOptions) => void): void;
 }
 
+/** By who signs with it, the end of each one's last certificate. */
+type Authorities = ReadonlyMap<string, Date>;
+
 interface Content {
   readonly digest: string;
   readonly options: SecureContextOptions;
-  readonly authorities: ReadonlySet<string>;
+  readonly authorities: Authorities;
   /** When the certificate ends. */
   readonly notAfter: Date;
 }
@@ -78,7 +82,7 @@ export async function followTlsKeys(options: {
     get options() {
       return content.options;
     },
-    trusts: (fingerprint256) => content.authorities.has(fingerprint256),
+    trustedUntil: (signer) => content.authorities.get(signer),
     onChange: (listener) => void listeners.push(listener),
     [Symbol.dispose]() {
       ended = true;
@@ -108,7 +112,7 @@ async function readContent(files: TlsFiles): Promise<Content> {
     throw unusable(`certFile ${certFile} and keyFile ${keyFile} can't be used: ${messageOf(cause)}`, cause);
   }
   const digest = createHash("sha256").update([cert, key, ca].join("\0")).digest("hex");
-  const authorities = new Set(ca === undefined ? [] : fingerprintsIn(ca, clientCAFile));
+  const authorities = ca === undefined ? new Map() : authoritiesIn(ca, clientCAFile);
   return { digest, options, authorities, notAfter };
 }
 
@@ -125,11 +129,13 @@ async function readPem(file: string): Promise<string> {
 
 const certificateBlock = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
-function fingerprintsIn(pem: string, file: string | undefined): readonly string[] {
+function authoritiesIn(pem: string, file: string | undefined): Authorities {
   const blocks = pem.match(certificateBlock) ?? [];
   try {
     if (blocks.length === 0) throw new Error("there is no certificate in it");
-    return blocks.map((block) => new X509Certificate(block).fingerprint256);
+    const certificates = blocks.map((block) => new X509Certificate(block));
+    certificates.sort((one, other) => one.validToDate.getTime() - other.validToDate.getTime());
+    return new Map(certificates.map((each) => [signerOf(each), each.validToDate]));
   } catch (cause) {
     throw unusable(`clientCAFile ${file} can't be used: ${messageOf(cause)}`, cause);
   }

@@ -40,5 +40,10 @@ export interface IntentEndpoint {
 
 export type ReadIntent =
   | { readonly kind: "valid"; readonly intent: Intent }
-  /** Each with the path of its key, `Tenants[0].SubnetPool: …`. */
-  | { readonly kind: "invalid"; readonly faults: readonly string[] };
+  | {
+      readonly kind: "invalid";
+      /** Each with the path of its key, `Tenants[0].SubnetPool: …`. */
+      readonly faults: readonly string[];
+      /** All that is written in it, the containers' names among it; absent when it can't even be read. */
+      readonly words?: ReadonlySet<string>;
+    };

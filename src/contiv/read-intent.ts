@@ -7,11 +7,16 @@ import { parseAddress } from "./ipv4.ts";
 /** Reads contiv's intent, from its JSON text to every endpoint's address; all faults are told together. */
 export function readIntent(text: string): ReadIntent {
   const read = readIntentText(text);
-  if (read.kind === "unreadable") return { kind: "invalid", faults: read.faults };
+  const invalid = (faults: readonly string[]): ReadIntent => ({
+    kind: "invalid",
+    faults,
+    words: new Set(text.split(/[^\w.-]+/)),
+  });
+  if (read.kind === "unreadable") return invalid(read.faults);
   const faults: string[] = [];
   const hosts = readHosts(read.text.Hosts, faults);
   const networks = allocate(read.text, new Set(hosts.map(({ name }) => name)), faults);
-  return faults.length > 0 ? { kind: "invalid", faults } : { kind: "valid", intent: { hosts, networks } };
+  return faults.length > 0 ? invalid(faults) : { kind: "valid", intent: { hosts, networks } };
 }
 
 function readHosts(hosts: IntentText["Hosts"], faults: string[]): readonly IntentHost[] {

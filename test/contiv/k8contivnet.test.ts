@@ -3,7 +3,7 @@ import { mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { createNodeClient } from "../../src/client/node-client.ts";
 import { startAgentProgram } from "../agent/agent-program.ts";
 import { type FakeCriRuntime, startFakeCriRuntime } from "../fakes/fake-cri-runtime.ts";
@@ -33,6 +33,7 @@ describe("on a node without a controller", () => {
   let node: TestNode;
   let netns: TestNetns;
   let infra: string;
+  let intentFile: string;
 
   beforeAll(async () => {
     runtime = cleanup.use(
@@ -40,7 +41,7 @@ describe("on a node without a controller", () => {
     );
     const directory = await mkdtemp(join(tmpdir(), "podplug-contiv-"));
     cleanup.defer(() => rm(directory, { recursive: true }));
-    const intentFile = join(directory, "intent.json");
+    intentFile = join(directory, "intent.json");
     await writeFile(intentFile, JSON.stringify(example));
     node = cleanup.use(
       await makeNode({
@@ -106,6 +107,35 @@ describe("on a node without a controller", () => {
       detached: true,
     });
     expect(await node.journalFiles()).toEqual([]);
+  });
+
+  test.each([
+    ["with a fault", JSON.stringify({ ...example, Hosts: [{ Name: "host1", VtepIp: "192.168.2" }] })],
+    ["that is cut off", JSON.stringify(example).slice(0, -2)],
+  ])("an intent %s keeps back the pods that it names, and no other", patience, async (_what, text) => {
+    onTestFinished(() => writeFile(intentFile, JSON.stringify(example)));
+    await writeFile(intentFile, text);
+    await using own = await makeNetns("other");
+    const other = { namespace: "demo", name: "container" };
+    const { sandboxId } = runtime.addPod(other, { netnsPath: own.path });
+    expect(await run(node.configFile, "setup", "demo", "container", sandboxId)).toMatchObject(silent);
+    const { code, stderr } = await run(node.configFile, "setup", "demo", "container1", infra);
+    expect(code).toBe(1);
+    expect(stderr).toContain("INVALID_NETWORK");
+    expect(await addresses()).toEqual(["eth0 10.88.0.5"]);
+    runtime.stopPod(other);
+  });
+
+  test("an intent that can't be read may be for any pod", patience, async () => {
+    onTestFinished(() => writeFile(intentFile, JSON.stringify(example)));
+    await rm(intentFile);
+    await using own = await makeNetns("other");
+    const other = { namespace: "demo", name: "other" };
+    const { sandboxId } = runtime.addPod(other, { netnsPath: own.path });
+    const { code, stderr } = await run(node.configFile, "setup", "demo", "other", sandboxId);
+    runtime.stopPod(other);
+    expect(code).toBe(1);
+    expect(stderr).toContain("it can't be read");
   });
 
   test("status prints the address of the pod's own network", patience, async () => {

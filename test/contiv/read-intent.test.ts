@@ -304,6 +304,17 @@ describe("bad input is told with its path:", () => {
   });
 });
 
+test("the names in a file that can't be used are known: whom it may be for", () => {
+  const text = JSON.stringify(
+    withTenants(tenant({ SubnetPool: "?" }, { Endpoints: [{ Container: "a-1.b" }] })),
+  );
+  for (const each of [text, text.slice(0, -2)]) {
+    const read = readIntent(each);
+    const known = read.kind === "invalid" ? read.words : undefined;
+    expect(["a-1.b", "a-1", "a", "b"].filter((name) => known?.has(name))).toEqual(["a-1.b"]);
+  }
+});
+
 describe("whatever the file", () => {
   const endpoint = fc.record({
     Container: fc.constantFrom("a", "b", "c", "d", "e"),

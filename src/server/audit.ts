@@ -9,6 +9,8 @@ import type { Identity } from "./auth/contract.ts";
 export interface AuditedCaller {
   readonly identity?: Pick<Identity, "name" | "by" | "groups"> | undefined;
   readonly remoteAddress?: string | undefined;
+  /** For what is refused before it is a call, by which the log would know it. */
+  readonly requestId?: string | undefined;
 }
 
 /** What was asked for, in words that hold no secret: neither CNI arguments nor configurations. */
@@ -30,10 +32,11 @@ export interface Audit {
 
 export function createAudit(log: Logger): Audit {
   function write(caller: AuditedCaller, question: Question, facts: object): void {
-    const { identity, remoteAddress } = caller;
+    const { identity, remoteAddress, requestId } = caller;
     const { target, ...asked } = question;
     const who = { caller: identity?.name, groups: identity?.groups, authenticated: identity?.by ?? "no" };
-    log.info({ ...who, remoteAddress, ...asked, ...(target && wordsOf(target)), ...facts }, "audit");
+    const line = { ...who, remoteAddress, ...asked, ...(target && wordsOf(target)), ...facts };
+    log.info(requestId === undefined ? line : { requestId, ...line }, "audit");
   }
 
   function writeFailure(caller: AuditedCaller, question: Question, thrown: unknown, ms?: number): void {

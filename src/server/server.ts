@@ -104,7 +104,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const removals: (() => Promise<void>)[] = [];
 
   function createListener(door: Door, open: Opening): Mux {
-    const handler = createRequestHandler({ handlers, door, log, telemetry, metricsPage, version });
+    const handler = createRequestHandler({ handlers, door, audit, log, telemetry, metricsPage, version });
     const mux = createMux({ open, handler, limits, log });
     muxes.push(mux);
     return mux;

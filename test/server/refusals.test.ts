@@ -279,6 +279,30 @@ describe("a web page", () => {
     },
   );
 
+  test("has a line in the audit for each request that is refused", async () => {
+    const { port, audited } = await startTestServer();
+    const asked = [
+      `POST ${methodPath("AttachNetwork")} HTTP/1.1\r\nhost: evil.example`,
+      `GET /metrics?x HTTP/1.1\r\nhost: localhost\r\norigin: http://evil.example`,
+      `GET /${"x".repeat(5000)} HTTP/1.1\r\nhost: evil.example`,
+    ];
+    for (const [count, lines] of asked.entries()) {
+      openRaw(port).socket.write(`${lines}\r\nx-request-id: request-${count}\r\n\r\n`);
+      await eventually(() => audited.length > count, "it is told");
+    }
+    const refused = {
+      authenticated: "no",
+      remoteAddress: "127.0.0.1",
+      outcome: "DENIED",
+      message: "only clients of this host may call here, and no web pages",
+    };
+    expect(audited.map(({ facts }) => facts)).toMatchObject([
+      { ...refused, method: "AttachNetwork", requestId: "request-0" },
+      { ...refused, method: "metrics", requestId: "request-1" },
+      { ...refused, method: "unknown", requestId: "request-2" },
+    ]);
+  });
+
   test("gets no leave from a preflight", async () => {
     const { url } = await startTestServer();
     const response = await fetch(url + methodPath("GetNodeInfo"), { method: "OPTIONS" });

@@ -4,11 +4,12 @@ import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { type Logger, silentLogger } from "../../src/domain/log.ts";
+import type { Logger } from "../../src/domain/log.ts";
 import type { Telemetry } from "../../src/domain/telemetry.ts";
 import type { ServerLimits } from "../../src/server/limits.ts";
 import { type Server, startServer } from "../../src/server/server.ts";
 import { createFakeNode, type FakeNode } from "../fakes/fake-node-api.ts";
+import { createRecordingLog, type LogLine } from "../support/recording-log.ts";
 
 export interface Started {
   readonly node: FakeNode;
@@ -19,6 +20,8 @@ export interface Started {
   readonly url: string;
   /** What was logged above debug, as [level, message, facts]. */
   readonly logged: readonly (readonly [string, string, object])[];
+  /** The audit's lines. */
+  readonly audited: readonly LogLine[];
 }
 
 /** A server on a Unix socket and a loopback port of its own, with a node in memory behind; gone with the test. */
@@ -31,6 +34,7 @@ export async function startTestServer(
   const socketPath = join(directory, "podplug.sock");
   const node = createFakeNode();
   const { log, logged } = createKeptLog();
+  const audit = createRecordingLog();
   const server = await startServer({
     apiFor: node.apiFor,
     targetOf: node.targetOf,
@@ -41,7 +45,7 @@ export async function startTestServer(
     limits,
     controllerKey,
     log,
-    audit: silentLogger,
+    audit,
     telemetry,
     metrics: onePage,
     version: "9.8.7",
@@ -49,7 +53,8 @@ export async function startTestServer(
   onTestFinished(() => server.close(0));
   server.setServing(true);
   const port = server.addresses.tcp?.port ?? 0;
-  return { node, server, directory, socketPath, port, url: `http://127.0.0.1:${port}`, logged };
+  const url = `http://127.0.0.1:${port}`;
+  return { node, server, directory, socketPath, port, url, logged, audited: audit.lines };
 }
 
 /** A log, and what was said in it above debug. */

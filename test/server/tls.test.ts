@@ -99,7 +99,7 @@ describe("the TLS port", () => {
   });
 
   test("lets no web page use its visitor's certificate", async () => {
-    const { port, node } = await startTlsServer();
+    const { port, node, audited } = await startTlsServer();
     const headers = { origin: "https://evil.example", "content-type": "application/json" };
     const request = httpsRequest({
       ...byOrchestrator,
@@ -115,6 +115,9 @@ describe("the TLS port", () => {
     response.resume();
     expect(response.statusCode).toBe(403);
     expect(node.callers).toEqual([]);
+    expect(audited.map(({ facts }) => facts)).toMatchObject([
+      { method: "GetNodeInfo", outcome: "DENIED", message: "web pages may not call here" },
+    ]);
   });
 
   test("closes with calls finished and connections in their handshake ended", async () => {

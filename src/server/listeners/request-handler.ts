@@ -1,9 +1,11 @@
 import { createContextValues } from "@connectrpc/connect";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
+import { PodplugError } from "../../domain/errors.ts";
 import type { Logger } from "../../domain/log.ts";
 import type { Telemetry } from "../../domain/telemetry.ts";
 import { arrivalKey, type Door } from "../admission.ts";
+import type { Audit } from "../audit.ts";
 import type { RequestFacts } from "../auth/contract.ts";
 import { beginCall, callKey, readRequestId } from "../calls.ts";
 import type { MetricsPage } from "../metrics-page.ts";
@@ -17,30 +19,28 @@ import { sendPage } from "./text-answer.ts";
 export function createRequestHandler(options: {
   readonly handlers: readonly UniversalHandler[];
   readonly door: Door;
+  readonly audit: Audit;
   readonly log: Logger;
   readonly telemetry: Telemetry;
   /** Absent where there are none to be had. */
   readonly metricsPage?: MetricsPage | undefined;
   readonly version: string;
 }): NodeHandler {
-  const { door, log, telemetry, metricsPage, version } = options;
+  const { door, audit, log, telemetry, metricsPage, version } = options;
   const { transport } = door;
   const handlers = new Map(options.handlers.map((handler) => [handler.requestPath, handler]));
 
   async function answer(request: NodeRequest, response: NodeResponse, requestId: string): Promise<void> {
-    if (transport === "unix") {
-      // A Unix socket has no authority; what clients make up for it, a path at
-      // worst, is no part of an URL.
-      nameLocalhost(request);
-    } else if (transport === "tcp" && isFromBrowser(authoritiesOf(request), request.headers.origin)) {
-      refuse(response, 403, "permission_denied", "only clients of this host may call here, and no web pages");
-      return;
-    } else if (request.headers.origin !== undefined) {
-      // A browser shows its user's certificate to whatever page asks.
-      refuse(response, 403, "permission_denied", "web pages may not call here");
+    const path = pathOf(request);
+    // A Unix socket has no authority; what clients make up for it, a path at
+    // worst, is no part of an URL.
+    if (transport === "unix") nameLocalhost(request);
+    const why = faultOf(request);
+    if (why !== undefined) {
+      tellRefusal(request, path, requestId, why);
+      refuse(response, 403, "permission_denied", why);
       return;
     }
-    const path = pathOf(request);
     if (path === "/metrics" && metricsPage && request.method === "GET") {
       const { header } = universalRequestFromNodeRequest(request, response, undefined, createContextValues());
       const answered = await metricsPage(door, factsOf(request, header));
@@ -64,6 +64,23 @@ export function createRequestHandler(options: {
       call.running.end({ reason: "INVALID_REQUEST", message: "no call could be read from the request" });
     });
     await call.running.run(async () => universalResponseToNodeResponse(await handler(universal), response));
+  }
+
+  /** Why it isn't even looked at who calls. */
+  function faultOf(request: NodeRequest): string | undefined {
+    const { origin } = request.headers;
+    if (transport === "unix") return undefined;
+    if (transport === "tcp" && isFromBrowser(authoritiesOf(request), origin)) {
+      return "only clients of this host may call here, and no web pages";
+    }
+    // A browser shows its user's certificate to whatever page asks.
+    return origin === undefined ? undefined : "web pages may not call here";
+  }
+
+  function tellRefusal(request: NodeRequest, path: string, requestId: string, why: string): void {
+    const method = path === "/metrics" ? "metrics" : (handlers.get(path)?.method.name ?? "unknown");
+    const { remoteAddress } = request.socket;
+    audit.turnedAway(method, { remoteAddress, requestId }, new PodplugError("DENIED", why));
   }
 
   function factsOf(request: NodeRequest, headers: Headers): RequestFacts {

@@ -7,6 +7,7 @@ import { createTokenCredential } from "../../src/server/auth/bearer-token.ts";
 import { createCertificateCredential } from "../../src/server/auth/client-certificate.ts";
 import type { Access } from "../../src/server/auth/contract.ts";
 import { createAuthenticator } from "../../src/server/auth/credentials.ts";
+import { createStaticAuthorizer } from "../../src/server/auth/static-rules.ts";
 import { createReviewAuthorizer } from "../../src/server/auth/subject-access-review.ts";
 import { createFakeReviewer } from "../fakes/fake-reviewer.ts";
 import { failure } from "../support/failure.ts";
@@ -172,6 +173,21 @@ describe("a client certificate", () => {
 describe("a permission", () => {
   const access: Access = { verb: "create", resource: "podnetworks/config", namespace: "demo", name: "web" };
   const me = { ...user, reconciler: false, by: "token" } as const;
+  const byCertificate = { name: "operator", extra: {}, reconciler: false, by: "client-certificate" } as const;
+
+  test("of all who are authenticated is a certificate's too, by RBAC and not by the node's own rules", async () => {
+    const { reviewer, authorizer } = createWorld();
+    const everybody = "system:authenticated";
+    reviewer.allow(everybody, { group: "podplug.io", resource: "podnetworks", subresource: "config" });
+    const known = { ...byCertificate, groups: ["vnf"] };
+    expect(await authorizer(known, access, signal)).toEqual({ allowed: true });
+    const unknown = { ...byCertificate, groups: ["system:unauthenticated"] };
+    expect(await authorizer(unknown, access, signal)).toMatchObject({ allowed: false });
+    const anonymous = { ...byCertificate, name: "system:anonymous", groups: [] };
+    expect(await authorizer(anonymous, access, signal)).toMatchObject({ allowed: false });
+    const rules = createStaticAuthorizer([{ groups: [everybody], verbs: ["*"], resources: ["*"] }]);
+    expect(await rules(known, access, signal)).toMatchObject({ allowed: false });
+  });
 
   test("is the API server's answer for the whole user and the resource's group", async () => {
     const { reviewer, authorizer } = createWorld();

@@ -2,7 +2,7 @@ import type { Clock } from "../../domain/clock.ts";
 import { canonicalJson } from "../../domain/json.ts";
 import type { AccessVerdict, ReviewedAccess, ReviewedPath, Reviewer } from "../../kube/contract.ts";
 import { createAnswerCache } from "./answer-cache.ts";
-import type { Access, Authorizer } from "./contract.ts";
+import type { Access, Authorizer, Identity } from "./contract.ts";
 
 /** How long a permission is believed after it was asked about, and how long a refusal. */
 const allowedMs = 60_000;
@@ -27,12 +27,25 @@ export function createReviewAuthorizer(options: {
       const why = "targets by path or container ID are for the node's own socket and for static rules";
       return { allowed: false, why };
     }
-    const { name, uid, groups, extra } = identity;
-    const user = { name, uid, groups, extra };
+    const { name, uid, extra } = identity;
+    const user = { name, uid, groups: reviewedGroups(identity), extra };
     const key = canonicalJson([user, reviewed]);
     const { allowed, why } = await verdicts.get(key, (until) => reviewer.may(user, reviewed, until), signal);
     return allowed ? { allowed } : { allowed, why: why || "no role allows it" };
   };
+}
+
+const authenticated = "system:authenticated";
+const unauthenticated = "system:unauthenticated";
+
+/**
+ * With the group that RBAC knows everybody by who has shown who they are. A
+ * TokenReview has it already; to what a certificate says, the one who lets its
+ * bearer in adds it, as a kubelet does.
+ */
+function reviewedGroups({ name, groups }: Identity): readonly string[] {
+  const isTold = groups.includes(authenticated) || groups.includes(unauthenticated);
+  return isTold || name === "system:anonymous" ? groups : [...groups, authenticated];
 }
 
 function reviewedAccess({ resource: whole, ...access }: Access): ReviewedAccess | ReviewedPath | undefined {

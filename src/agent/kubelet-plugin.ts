@@ -2,6 +2,7 @@ import { isIPv4 } from "node:net";
 import type { WantedSelection } from "../controller/wanted.ts";
 import { type Clock, pause } from "../domain/clock.ts";
 import { asPodplugError, PodplugError, type Reason } from "../domain/errors.ts";
+import { podInterface } from "../domain/names.ts";
 import type { NodeApi, PodInterface } from "../domain/node-api.ts";
 import { bareAddress } from "../domain/selection.ts";
 import type { Target } from "../domain/target.ts";
@@ -92,7 +93,7 @@ export function createKubeletPlugin({ api, wanted, agentPlugs, clock }: KubeletP
     },
     async address(container, signal) {
       const views = await api.list({ target: targetOf(container) }, signal);
-      const own = views.find(({ name, attachmentId }) => name === "eth0" && attachmentId === "");
+      const own = views.find(({ name, attachmentId }) => name === podInterface && attachmentId === "");
       const addresses = (own?.ips ?? []).map(bareAddress).filter((ip) => !/^fe[89ab]/i.test(ip));
       return addresses.find((ip) => isIPv4(ip)) ?? addresses[0];
     },

@@ -1,5 +1,6 @@
+import { type CniInterface, toNewestResult } from "../cni/results.ts";
 import { type Failure, failureOf, PodplugError } from "../domain/errors.ts";
-import { canonicalJson, isJsonObject, type JsonObject, type JsonValue } from "../domain/json.ts";
+import { canonicalJson, type JsonObject } from "../domain/json.ts";
 import type { CheckRequest } from "../domain/node-api.ts";
 import { describeTarget } from "../domain/target.ts";
 import type { KernelInterface } from "../interfaces/contract.ts";
@@ -68,14 +69,13 @@ export function createCheck(core: EngineCore) {
    * CHECK still compares (containernetworking/plugins 1.9).
    */
   async function asTheNodeIsNow(result: JsonObject, signal: AbortSignal): Promise<JsonObject | undefined> {
-    const links = await interfaces.list({ netnsPath: ownNetns }, signal).catch(() => []);
+    const { interfaces: answered = [] } = toNewestResult(result);
+    const isOnNode = ({ sandbox, mac }: CniInterface): boolean => !sandbox && mac !== undefined;
+    if (!answered.some(isOnNode)) return undefined;
+    const links = await interfaces.list({ netnsPath: ownNetns }, signal);
     const macs = new Map(links.map(({ name, mac }) => [name, mac]));
-    const { interfaces: answered } = result;
-    if (!Array.isArray(answered)) return undefined;
-    const present = (answered as readonly JsonValue[]).map((each) => {
-      if (!isJsonObject(each) || each["sandbox"] || each["mac"] === undefined) return each;
-      const { name } = each;
-      const mac = typeof name === "string" ? macs.get(name) : undefined;
+    const present = answered.map((each) => {
+      const mac = isOnNode(each) ? macs.get(each.name ?? "") : undefined;
       return mac === undefined ? each : { ...each, mac };
     });
     return canonicalJson(present) === canonicalJson(answered)

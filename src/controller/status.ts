@@ -1,6 +1,7 @@
 import { isIPv6 } from "node:net";
 import type { CniResult } from "../cni/results.ts";
 import { canonicalJson, type JsonObject } from "../domain/json.ts";
+import { podInterface } from "../domain/names.ts";
 import type { PodInterface } from "../domain/node-api.ts";
 import { bareAddress, plainAddress } from "../domain/selection.ts";
 import { attachedName, isComplete, isLost, resultOf } from "./attachments.ts";
@@ -114,7 +115,7 @@ function withDefault(
   entries: readonly StatusEntry[],
   { interfaces, defaultNetworkName }: StatusInput,
 ): readonly StatusEntry[] {
-  const own = interfaces.find((each) => each.name === "eth0" && each.attachmentId === "");
+  const own = interfaces.find((each) => each.name === podInterface && each.attachmentId === "");
   if (!own || defaultNetworkName === undefined || entries.some(isDefault)) return entries;
   if (entries.some((entry) => interfaceOf(entry) === own.name)) return entries;
   const entry = compact({

@@ -6,7 +6,7 @@ import { abortError } from "../domain/signals.ts";
 import type { InterfaceEvents, NetnsNews, NetnsPlace } from "./contract.ts";
 import { type NetnsEvent, openEventSocket } from "./event-socket.ts";
 import { loadLibc } from "./libc.ts";
-import { openNetnsFile } from "./netns.ts";
+import { inodeOf, openNetnsFile } from "./netns.ts";
 import { nsidOf } from "./nsid.ts";
 
 type Follower = (news: NetnsNews) => void;
@@ -94,7 +94,6 @@ export async function createInterfaceEvents(options: {
 }
 
 function requireSame({ netnsPath, netns }: NetnsPlace, fd: number): void {
-  const { dev, ino } = fstatSync(fd, { bigint: true });
-  if (netns === undefined || netns.inode === `${dev}:${ino}`) return;
+  if (netns === undefined || netns.inode === inodeOf(fstatSync(fd, { bigint: true }))) return;
   throw new PodplugError("SANDBOX_NOT_READY", `${netnsPath} became another namespace`);
 }

@@ -1,10 +1,10 @@
-/** Writes docs/errors.md from the one table of reasons in src/domain/errors.ts. */
-import { kinds, reasons } from "../src/domain/errors.ts";
+/** Writes docs/errors.md from the one table of reasons in src/domain/reasons.ts. */
+import { kinds, reasons } from "../src/domain/reasons.ts";
 import { writePage } from "./generated-page.ts";
 
 const intro = `# Errors
 
-<!-- Written by scripts/write-error-docs.ts from src/domain/errors.ts: change it there, then run make docs. -->
+<!-- Written by scripts/write-error-docs.ts from src/domain/reasons.ts: change it there, then run make docs. -->
 
 Every failure carries one of these words, the same in RPC details
 (\`podplug.v1.Failure.reason\`), in the program's error output, in logs and in

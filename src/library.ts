@@ -20,13 +20,7 @@ export type { ClusterClient } from "./client/cluster/cluster-client.ts";
 export type { TokenSource } from "./client/credentials.ts";
 export { createNodeClient, type NodeClient, type NodeClientOptions } from "./client/node-client.ts";
 export type { AttachmentState, Origin } from "./domain/attachment.ts";
-export {
-  type ErrorKind,
-  type Failure,
-  isReason,
-  PodplugError,
-  type Reason,
-} from "./domain/errors.ts";
+export { type Failure, PodplugError } from "./domain/errors.ts";
 export type { JsonObject, JsonValue } from "./domain/json.ts";
 export type {
   AttachAnswer,
@@ -41,6 +35,7 @@ export type {
   NodeInfo,
   PodInterface,
 } from "./domain/node-api.ts";
+export { type ErrorKind, isReason, type Reason } from "./domain/reasons.ts";
 export type { Bandwidth, NetworkSelection, NetworkSource, PortMapping } from "./domain/selection.ts";
 export type { PodRef, Target } from "./domain/target.ts";
 

@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import { isReason, kinds, type Reason, reasons } from "./domain/errors.ts";
+import { isReason, kinds, type Reason, reasons } from "./domain/reasons.ts";
 import type { Happening, Source, Work, WorkFailure } from "./domain/telemetry.ts";
 import { watchEventLoopLag } from "./event-loop-lag.ts";
 import { apiMethods, type MetricFacts, metricTable } from "./metric-table.ts";

@@ -2,7 +2,8 @@ import { type FileHandle, open } from "node:fs/promises";
 import { constants } from "node:os";
 import { join } from "node:path";
 import { getSystemErrorMessage } from "node:util";
-import { PodplugError, type Reason } from "./domain/errors.ts";
+import { PodplugError } from "./domain/errors.ts";
+import type { Reason } from "./domain/reasons.ts";
 
 const exclusiveWithoutWaiting = 2 | 4;
 

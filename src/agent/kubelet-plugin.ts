@@ -1,9 +1,10 @@
 import { isIPv4 } from "node:net";
 import type { WantedSelection } from "../controller/wanted.ts";
 import { type Clock, pause } from "../domain/clock.ts";
-import { asPodplugError, PodplugError, type Reason } from "../domain/errors.ts";
+import { asPodplugError, PodplugError } from "../domain/errors.ts";
 import { podInterface } from "../domain/names.ts";
 import type { NodeApi, PodInterface } from "../domain/node-api.ts";
+import type { Reason } from "../domain/reasons.ts";
 import { bareAddress } from "../domain/selection.ts";
 import type { Target } from "../domain/target.ts";
 

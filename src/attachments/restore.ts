@@ -1,4 +1,5 @@
-import { asPodplugError, type Reason } from "../domain/errors.ts";
+import { asPodplugError } from "../domain/errors.ts";
+import type { Reason } from "../domain/reasons.ts";
 import { neverAborted } from "../domain/signals.ts";
 import { isSameNetns } from "../interfaces/contract.ts";
 import type { Sandbox } from "../sandbox/contract.ts";

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { link, mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { messageOf, PodplugError, type Reason, systemCodeOf } from "../domain/errors.ts";
+import { messageOf, PodplugError, systemCodeOf } from "../domain/errors.ts";
+import type { Reason } from "../domain/reasons.ts";
 import type { CertificateStore } from "./contract.ts";
 
 interface NewFile {

@@ -1,5 +1,6 @@
 import { Code, ConnectError } from "@connectrpc/connect";
-import { PodplugError, type Reason, systemCodeOf } from "../domain/errors.ts";
+import { PodplugError, systemCodeOf } from "../domain/errors.ts";
+import type { Reason } from "../domain/reasons.ts";
 import { abortError } from "../domain/signals.ts";
 import { podplugErrorOf } from "../wire/errors.ts";
 import type { ServerAddress } from "./server-address.ts";

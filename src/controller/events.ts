@@ -1,5 +1,6 @@
-import type { ErrorKind, PodplugError } from "../domain/errors.ts";
+import type { PodplugError } from "../domain/errors.ts";
 import type { PodInterface } from "../domain/node-api.ts";
+import type { ErrorKind } from "../domain/reasons.ts";
 import type { PodEventFacts } from "../kube/contract.ts";
 import { attachedName } from "./attachments.ts";
 

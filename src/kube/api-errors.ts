@@ -1,5 +1,6 @@
-import { PodplugError, type Reason } from "../domain/errors.ts";
+import { PodplugError } from "../domain/errors.ts";
 import { isJsonObject } from "../domain/json.ts";
+import type { Reason } from "../domain/reasons.ts";
 
 /** What the API server answered; a body that isn't JSON is its text. */
 export interface ApiAnswer {

@@ -1,5 +1,5 @@
 import type { Clock } from "../domain/clock.ts";
-import type { Reason } from "../domain/errors.ts";
+import type { Reason } from "../domain/reasons.ts";
 import type { PodRef } from "../domain/target.ts";
 import { isSameNetns, type NetnsIdentity } from "../interfaces/contract.ts";
 import type { Sandbox } from "./contract.ts";

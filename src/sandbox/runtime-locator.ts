@@ -1,7 +1,8 @@
 import type { Clock } from "../domain/clock.ts";
-import { PodplugError, type Reason } from "../domain/errors.ts";
+import { PodplugError } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
 import { isCniName } from "../domain/names.ts";
+import type { Reason } from "../domain/reasons.ts";
 import { abortError } from "../domain/signals.ts";
 import { describeTarget, type PodRef, type Target } from "../domain/target.ts";
 import { type InterfaceReader, isSameNetns, type NetnsIdentity } from "../interfaces/contract.ts";

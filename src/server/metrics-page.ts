@@ -1,6 +1,7 @@
 import { codeFromString, codeToHttpStatus } from "@connectrpc/connect/protocol-connect";
-import { asPodplugError, kinds, PodplugError } from "../domain/errors.ts";
+import { asPodplugError, PodplugError } from "../domain/errors.ts";
 import type { Logger } from "../domain/log.ts";
+import { kinds } from "../domain/reasons.ts";
 import type { Admission, Door } from "./admission.ts";
 import type { Audit } from "./audit.ts";
 import type { Identity, RequestFacts } from "./auth/contract.ts";

@@ -1,16 +1,8 @@
 import { Code, ConnectError } from "@connectrpc/connect";
 import { codeFromString } from "@connectrpc/connect/protocol-connect";
 import * as proto from "../../gen/podplug/v1/node_pb.ts";
-import {
-  asPodplugError,
-  type ErrorKind,
-  type Failure,
-  failureOf,
-  isReason,
-  kinds,
-  PodplugError,
-  type Reason,
-} from "../domain/errors.ts";
+import { asPodplugError, type Failure, failureOf, PodplugError } from "../domain/errors.ts";
+import { type ErrorKind, isReason, kinds, type Reason } from "../domain/reasons.ts";
 import { failureFromProto, failureToProto } from "./failure.ts";
 
 // gRPC carries an error in HTTP trailers, its message twice more than once

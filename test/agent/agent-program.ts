@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { join } from "node:path";
 import type { RunningAgent } from "../../src/agent.ts";
-import { type Reason, reasons } from "../../src/domain/errors.ts";
+import { type Reason, reasons } from "../../src/domain/reasons.ts";
 import type { LogLine } from "../support/recording-log.ts";
 
 /** What the agent's log must be for these to read it: part of a node's configuration. */

@@ -1,6 +1,6 @@
 import { expect } from "vitest";
-import { kinds, type Reason, reasons } from "../../src/domain/errors.ts";
 import type { NodeApi } from "../../src/domain/node-api.ts";
+import { kinds, type Reason, reasons } from "../../src/domain/reasons.ts";
 import { type IpLink, makeNetns } from "../support/netns.ts";
 import { makeNode } from "../support/node.ts";
 import { startAgentHere } from "./agent-here.ts";

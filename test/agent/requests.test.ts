@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Reason } from "../../src/domain/errors.ts";
+import type { Reason } from "../../src/domain/reasons.ts";
 import { postJson } from "./post-json.ts";
 import { createRefusals, type Refusals } from "./refusals.ts";
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Reason } from "../../src/domain/errors.ts";
+import type { Reason } from "../../src/domain/reasons.ts";
 import type { NetworkSelection } from "../../src/domain/selection.ts";
 import { neverAborted } from "../../src/domain/signals.ts";
 import { failure } from "../support/failure.ts";

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { kinds, PodplugError, type Reason, reasons } from "../../src/domain/errors.ts";
+import { PodplugError } from "../../src/domain/errors.ts";
+import { kinds, type Reason, reasons } from "../../src/domain/reasons.ts";
 import { createFakeNode } from "../fakes/fake-node-api.ts";
 import { cli } from "./cli-in-memory.ts";
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { NodeService } from "../../gen/podplug/v1/node_pb.ts";
-import { kinds, reasons } from "../../src/domain/errors.ts";
+import { kinds, reasons } from "../../src/domain/reasons.ts";
 import { neverAborted } from "../../src/domain/signals.ts";
 import { apiMethods } from "../../src/metric-table.ts";
 import { startAgentHere } from "../agent/agent-here.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { createNodeClient, type NodeClient } from "../../src/client/node-client.ts";
 import { findMarkedProcesses } from "../../src/cni/processes.ts";
-import type { Reason } from "../../src/domain/errors.ts";
+import type { Reason } from "../../src/domain/reasons.ts";
 import { neverAborted } from "../../src/domain/signals.ts";
 import { type AgentProgram, readableLog, startAgentProgram } from "../agent/agent-program.ts";
 import {

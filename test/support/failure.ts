@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { Reason } from "../../src/domain/errors.ts";
+import type { Reason } from "../../src/domain/reasons.ts";
 
 /** What equals a PodplugError of this reason whose message has this in it: `rejects.toEqual(failure(…))`. */
 export function failure(reason: Reason, inMessage = ""): unknown {

@@ -4,7 +4,8 @@ import { codeToString } from "@connectrpc/connect/protocol-connect";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { FailureSchema } from "../../gen/podplug/v1/node_pb.ts";
-import { kinds, PodplugError, type Reason, reasons } from "../../src/domain/errors.ts";
+import { PodplugError } from "../../src/domain/errors.ts";
+import { kinds, type Reason, reasons } from "../../src/domain/reasons.ts";
 import { connectErrorOf, podplugErrorOf } from "../../src/wire/errors.ts";
 
 const everyReason = Object.keys(reasons) as Reason[];

@@ -1,4 +1,5 @@
-import { asPodplugError, kinds, type PodplugError } from "../../domain/errors.ts";
+import { asPodplugError, type PodplugError } from "../../domain/errors.ts";
+import { kinds } from "../../domain/reasons.ts";
 import type { CliIo } from "./io.ts";
 import type { OutputFlags } from "./options/output.ts";
 import { type Colours, createColours } from "./output/colours.ts";

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from "commander";
-import { isReason, PodplugError } from "../../../domain/errors.ts";
+import { PodplugError } from "../../../domain/errors.ts";
+import { isReason } from "../../../domain/reasons.ts";
 import { describeTarget } from "../../../domain/target.ts";
 import { addSelectionOptions, readSelection, type SelectionFlags } from "../options/selection.ts";
 import {

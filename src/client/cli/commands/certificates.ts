@@ -1,7 +1,8 @@
 import { Argument, type Command, Option } from "commander";
 import { authorityConfigMap } from "../../../certificates/contract.ts";
-import { asPodplugError, kinds } from "../../../domain/errors.ts";
+import { asPodplugError } from "../../../domain/errors.ts";
 import type { JsonObject } from "../../../domain/json.ts";
+import { kinds } from "../../../domain/reasons.ts";
 import type { CliIo } from "../io.ts";
 import {
   agentName,

@@ -1,5 +1,6 @@
 import { type Command, InvalidArgumentError } from "commander";
-import { asPodplugError, type ErrorKind, failureOf } from "../../../domain/errors.ts";
+import { asPodplugError, failureOf } from "../../../domain/errors.ts";
+import type { ErrorKind } from "../../../domain/reasons.ts";
 import { describeTarget, type Target } from "../../../domain/target.ts";
 import type { Invocation } from "../invocation.ts";
 import {

@@ -1,4 +1,5 @@
-import { type PodplugError, reasons } from "../../../domain/errors.ts";
+import type { PodplugError } from "../../../domain/errors.ts";
+import { reasons } from "../../../domain/reasons.ts";
 import type { Colours } from "./colours.ts";
 import { visible, visibleLines } from "./visible.ts";
 
